@@ -1,0 +1,119 @@
+import type { Clock, TimeReading } from "../src/ports/clock.ts";
+
+interface Event {
+  readonly at: number;
+  readonly order: number;
+  readonly fire: () => void;
+}
+
+/**
+ * Virtual time. Nothing happens by itself: `advance` and `until` fire the timers in the order of their times (equal times
+ * in the order of their setting), and drain all microtasks between two of them. Hours pass in milliseconds, and the same
+ * program always takes the same course.
+ */
+export class VirtualClock implements Clock {
+  #nowMs = 0;
+  #order = 0;
+  readonly #epochMs: number;
+  readonly #heap: Event[] = [];
+
+  constructor(epochMs = Date.UTC(2026, 0, 1)) {
+    this.#epochMs = epochMs;
+  }
+
+  monotonicMs(): number {
+    return this.#nowMs;
+  }
+
+  wallMs(): number {
+    return this.#epochMs + this.#nowMs;
+  }
+
+  time(): TimeReading {
+    return { synchronised: true, utcMs: this.wallMs(), errorMs: 1 };
+  }
+
+  after(delayMs: number, fire: () => void): () => void {
+    let live = true;
+    this.#push({ at: this.#nowMs + Math.max(0, delayMs), order: this.#order++, fire: () => live && fire() });
+    return () => {
+      live = false;
+    };
+  }
+
+  nextTurn(): Promise<void> {
+    return new Promise((resolve) => this.after(0, resolve));
+  }
+
+  /** Lets `durationMs` pass. */
+  async advance(durationMs: number): Promise<void> {
+    const end = this.#nowMs + durationMs;
+    await drainMicrotasks();
+    for (let next = this.#heap[0]; next !== undefined && next.at <= end; next = this.#heap[0]) await this.#fireNext();
+    this.#nowMs = end;
+  }
+
+  /** Lets time pass until `work` settles and answers its result. Throws when nothing is left to happen or after `limitMs`. */
+  async until<T>(work: Promise<T>, limitMs = 600_000): Promise<T> {
+    let settled = false;
+    const settle = () => {
+      settled = true;
+    };
+    work.then(settle, settle);
+    const end = this.#nowMs + limitMs;
+    await drainMicrotasks();
+    while (!settled) {
+      const next = this.#heap[0];
+      if (next === undefined) throw new Error(`nothing is left to happen at ${this.#nowMs} ms, and the work has not ended`);
+      if (next.at > end) throw new Error(`the work has not ended within ${limitMs} ms of virtual time`);
+      await this.#fireNext();
+    }
+    return work;
+  }
+
+  async #fireNext(): Promise<void> {
+    const event = this.#pop();
+    this.#nowMs = Math.max(this.#nowMs, event.at);
+    event.fire();
+    await drainMicrotasks();
+  }
+
+  #push(event: Event): void {
+    const heap = this.#heap;
+    let at = heap.push(event) - 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (before(heap[parent] as Event, event)) break;
+      heap[at] = heap[parent] as Event;
+      at = parent;
+    }
+    heap[at] = event;
+  }
+
+  #pop(): Event {
+    const heap = this.#heap;
+    const top = heap[0] as Event;
+    const last = heap.pop() as Event;
+    if (heap.length === 0) return top;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && before(heap[child + 1] as Event, heap[child] as Event)) child += 1;
+      if (before(last, heap[child] as Event)) break;
+      heap[at] = heap[child] as Event;
+      at = child;
+    }
+    heap[at] = last;
+    return top;
+  }
+}
+
+function before(a: Event, b: Event): boolean {
+  return a.at < b.at || (a.at === b.at && a.order < b.order);
+}
+
+/** A macrotask runs only after every microtask, however long their chain: a promise would not wait for all of them. */
+function drainMicrotasks(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

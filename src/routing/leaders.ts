@@ -1,0 +1,64 @@
+import type { Batch, Watermark } from "../log/batch.ts";
+import type { MeridianError } from "../kernel/errors.ts";
+
+/**
+ * The leaders of all conversations, as a gateway sees them: wherever a conversation is led, it asks here. Throws
+ * NOT_LEADER (with `details.leader` where known), UNAVAILABLE or OVERLOADED for the call as a whole.
+ */
+export interface Leaders {
+  /**
+   * Gives the run's messages to the conversation's leader; settles once each has its fate. When it throws, every message
+   * of the run may or may not be accepted: repeat the same run, it is recognised.
+   */
+  submit(run: SubmitRun): Promise<readonly Fate[]>;
+
+  /**
+   * Registers for the conversation's committed batches: from the answered head on, each is handed over once, in order,
+   * with nothing left out, until `end`. Opens the conversation if nobody leads it.
+   */
+  attach(conversation: string, listener: FeedListener): Promise<Attachment>;
+}
+
+/** Messages of one sender for one conversation. */
+export interface SubmitRun {
+  readonly conversation: string;
+  /** 0n: a send without a session; then there is one item and no counter. */
+  readonly producer: bigint;
+  readonly sender: string;
+  /** The counter of the first item; item i has `firstCounter + i`. 0 without a producer. */
+  readonly firstCounter: number;
+  readonly items: readonly SubmitItem[];
+  /** The new ids will be larger than this one (G8); 0n for none. */
+  readonly aboveId: bigint;
+  /** A head seq known before the first try of a keyed send without a session. */
+  readonly base?: number;
+}
+
+export interface SubmitItem {
+  /** A serialized Payload; empty for a skip. */
+  readonly payload: Uint8Array;
+  /** Empty for none. */
+  readonly key: Uint8Array;
+  /** Give the counter up: a void takes a seq. */
+  readonly skip: boolean;
+}
+
+/** What became of one message. refused: this try was not accepted (an earlier one may have been). */
+export type Fate =
+  | { readonly kind: "placed"; readonly seq: number; readonly id: bigint }
+  | { readonly kind: "skipped"; readonly seq: number; readonly id: bigint }
+  | { readonly kind: "refused"; readonly error: MeridianError };
+
+export interface FeedListener {
+  /** The next committed batch. Must not throw or wait. */
+  batch(batch: Batch): void;
+  /** The feed is over: attach again. */
+  end(error: MeridianError): void;
+}
+
+export interface Attachment {
+  /** Everything up to here is committed and stands in the log; the first batch handed over comes after it. */
+  readonly head: Watermark;
+  readonly epoch: bigint;
+  detach(): void;
+}
