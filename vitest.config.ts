@@ -1,0 +1,24 @@
+import { defineConfig } from "vitest/config";
+
+/** Tests of virtual time end at once; a slow one hangs. Processes and real engines need minutes. */
+const project = (name: string, timeoutMs: number) => ({
+  extends: true as const,
+  test: { name, include: [`test/${name}/**/*.test.ts`], testTimeout: timeoutMs, hookTimeout: timeoutMs },
+});
+
+export default defineConfig({
+  test: {
+    environment: "node",
+    globals: false,
+    // Processes, not threads: the store is a native module, and a test may kill what it started.
+    pool: "forks",
+    maxWorkers: 2,
+    projects: [
+      project("unit", 10_000),
+      project("contract", 30_000),
+      project("sim", 120_000),
+      project("e2e", 300_000),
+      project("engines", 300_000),
+    ],
+  },
+});
