@@ -50,3 +50,10 @@ export function rendezvous(name: string, candidates: readonly string[]): string 
   }
   return best?.candidate;
 }
+
+/** The first 64 bits of the SHA-256 of all parts one after the other; never 0n, which callers use for "none". */
+export function digest64(...parts: readonly Uint8Array[]): bigint {
+  const sha = createHash("sha256");
+  for (const part of parts) sha.update(part);
+  return sha.digest().readBigUInt64BE() || 1n;
+}

@@ -50,9 +50,32 @@ export const LIMITS = {
   subscriptionCreditBytes: 4 * MIB,
   /** Recent batches that a node keeps for a followed conversation; a reader further behind reads the log. */
   recentBytes: 2 * MIB,
+  /** …and for all of them together; beyond it the conversations that were silent longest lose theirs. */
+  recentBytesNode: 256 * MIB,
+  /** One pushed frame: large enough to share its cost, small enough not to hold up the session's other frames. */
+  deliveryBytes: 512 * KIB,
+  /** Log reads of a node's readers that run together: it bounds the memory of a thousand readers that catch up at once. */
+  pagesAtOnce: 64,
+  /** Tries of a read or of a cursor's save before the subscription ends with the error. */
+  readTries: 10,
+  /** A followed conversation without readers stays followed this long, for the next fetch or reconnecting reader… */
+  followerLingerMs: 10_000,
+  /** …but no more than this many of them. */
+  followersLingering: 1_024,
 
   /** Default page of a log read; above the batches in flight, so that a page always reaches an embedded watermark. */
   pageBytes: 4 * MIB,
+  /** What a reader is given at once unless it asks otherwise. */
+  readerPageBytes: MIB,
+  /** Rows that a reader looks through for a watermark; several dead leaders may each have left a full pipeline there. */
+  readerScanBytes: 16 * MIB,
+
+  /** Values that the embedded store writes under one fsync: large enough to share it, small enough to keep it short. */
+  storeGroupBytes: 8 * MIB,
+  /** Values that wait for the embedded store's next fsync; beyond it a write is refused. */
+  storeQueueBytes: 64 * MIB,
+  /** A write of the embedded store that has not ended after this is unknown, and the next ones are refused until it ends. */
+  storeWriteMs: 10_000,
 
   leaseTtlMs: 10_000,
   leaseRenewMs: 1_000,
@@ -62,23 +85,88 @@ export const LIMITS = {
   embeddedLeaseRenewMs: 300,
   embeddedLeaseMarginMs: 1_000,
   claimsAtOnce: 32,
+  /** etcd's default `--max-txn-ops`: guards, and puts + deletes + ranges, of one transaction. */
+  coordinatorTxnOperations: 128,
+  /** Keys and values of one transaction: below etcd's default `--max-request-bytes` of 1.5 MiB, which counts the rest too. */
+  coordinatorTxnBytes: MIB,
+  /** Well below the longest key of LMDB (1,978 bytes); a home key holds a conversation's name and a little more. */
+  coordinatorKeyBytes: 1_024,
+  /** Pause before an embedded coordinator tries again to save what the disk refused; it refuses all calls until then. */
+  coordinatorSaveRetryMs: 500,
+  /** Changes that an embedded coordinator keeps for watches and for pages at an older revision; further back: list again. */
+  coordinatorHistoryChanges: 10_000,
+  /** Changes that wait for one watch's loop; beyond it the watch ends with TRUNCATED. */
+  coordinatorWatchQueue: 4_096,
   shardsPerRegion: 128,
+  /** Keys of one page when the coordinator's keys are listed. */
+  coordinatorPageKeys: 1_000,
+  /** Moved conversations of other nodes' shards whose home a node remembers; beyond it, it forgets them all and asks again. */
+  homesRemembered: 100_000,
+  /** A shard whose conversations cannot be drained within this keeps its owner for now. */
+  drainMs: 10_000,
+  /** A node that has not joined its cluster within this gives up and says why. */
+  joinMs: 60_000,
   leaderHops: 4,
 
   /** Beyond this error bound a node gives out no ids and leads nothing. */
   clockErrorMs: 250,
   /** How far ids may run ahead of the clock when many are taken at once. */
   idLeadMs: 1_000,
+  /** Ids that would lie this much further ahead are waited for; beyond it another worker number is taken. */
+  idWaitMs: 2_000,
+  /** How far a worker number's fence stands ahead of the clock when it is stored: ids need not wait while the lease lives. */
+  fenceAheadMs: 10_000,
+  /** A fence is moved once it can be moved this far: a transaction every so often. */
+  fenceMoveMs: 2_000,
 
   frameBytes: 4 * MIB,
+  /** Written frames and bytes of one stream that have not left yet; from here on its writers are asked to wait. */
+  streamWindowFrames: 64,
+  streamWindowBytes: MIB,
+  /** A writer that does not wait has its stream broken with OVERLOADED here; room for control frames above the window. */
+  streamBacklogBytes: 32 * MIB,
+  /** Calls that one connection may have open at once; a session is one call. */
+  callsPerConnection: 1_024,
   /** Submitted bytes of one session that have no outcome yet; beyond it the gateway stops reading the session. */
   sessionInFlightBytes: 16 * MIB,
   subscriptionsPerSession: 10_000,
   producersPerSession: 10_000,
+  sessionsPerNode: 50_000,
+  /** Fetches of one session that have no answer yet; beyond it: OVERLOADED. */
+  fetchesPerSession: 64,
+  /** Pages of log that one session has in its hands together: they are written even if the stream fills up meanwhile. */
+  pagesPerSession: 8,
+  /** Answers that a gateway writes into a full stream before it stops reading the session. */
+  answersAhead: 1_024,
+  /** What a payload may have beside its body: type, trace context, the encoding. */
+  payloadExtraBytes: KIB,
+
+  historyMessagesDefault: 100,
+  historyMessages: 1_000,
+  /** An answer to History ends after this many bytes of batches. */
+  historyBytes: MIB,
+  idsPerCall: 4_096,
 
   handlerTries: 5,
   sendTries: 20,
   sendAgeMs: 60_000,
+  /** Sends of one client that wait for room in their windows; beyond it a send is rejected as OVERLOADED. */
+  clientQueueMessages: 65_536,
+  clientQueueBytes: 64 * MIB,
+  /** Submits of one producer and conversation that are on their way together. */
+  submitsInFlight: 8,
+  /** A session that leaves sends unanswered for this long is given up: longer than a call, so that the node may answer first. */
+  answerWaitMs: 15_000,
+  /** How long a send that was given up waits for its skip before its outcome is "unknown". */
+  giveUpMs: 5_000,
+  /** Conversations that one producer id serves; a client then takes another, and forgets the counters of the first. */
+  conversationsPerProducer: 10_000,
+  /** A client pings a session that was silent for this long while it waits for answers… */
+  pingMs: 1_000,
+  /** …or for this long while it does not… */
+  pingIdleMs: 10_000,
+  /** …and gives it up when the ping has no answer after this: with it, clients re-route within a round trip and 3 s. */
+  pingAnswerMs: 2_000,
   /** A call that does not say otherwise ends after this. */
   callDeadlineMs: 10_000,
 
@@ -96,11 +184,35 @@ invariant(
   LIMITS.embeddedLeaseRenewMs * 3 <= LIMITS.embeddedLeaseTtlMs - LIMITS.embeddedLeaseMarginMs,
   "three renewals fit before the deadline of an embedded lease",
 );
+invariant(LIMITS.joinMs >= 3 * LIMITS.leaseTtlMs, "a node outwaits its predecessor's lease before it gives up joining");
+invariant(
+  LIMITS.fenceAheadMs >= LIMITS.leaseTtlMs - LIMITS.leaseMarginMs + LIMITS.idLeadMs + LIMITS.fenceMoveMs,
+  "a fence that cannot be moved outlasts the lease",
+);
+invariant(LIMITS.idWaitMs >= 2 * LIMITS.clockErrorMs, "an id that an honest node gave out is waited for");
 invariant(LIMITS.reorderMessages >= LIMITS.producerInFlight, "the reorder buffer holds a full window of one producer");
 invariant(
   LIMITS.pageBytes > LIMITS.batchesInFlight * LIMITS.batchBytes + LIMITS.bodyBytesCeiling,
   "a page reaches beyond the batches in flight",
 );
+invariant(LIMITS.storeGroupBytes >= LIMITS.checkpointBytes, "one fsync takes the largest checkpoint");
+invariant(LIMITS.coordinatorKeyBytes > 2 * LIMITS.conversationBytes, "the key of a conversation's home is not too long");
+invariant(LIMITS.readerScanBytes >= 4 * LIMITS.pageBytes, "a reader finds a watermark behind three dead pipelines");
+invariant(
+  LIMITS.bucketMessages >= 2 * (LIMITS.batchesInFlight + 1) * LIMITS.batchMessages,
+  "a bucket's worth of seqs always holds a watermark",
+);
 invariant(LIMITS.frameBytes > LIMITS.bodyBytesCeiling + LIMITS.batchBytes, "a frame holds the largest batch");
+invariant(LIMITS.streamBacklogBytes >= 4 * (LIMITS.streamWindowBytes + LIMITS.frameBytes), "a writer that waits is never cut");
+invariant(
+  LIMITS.streamBacklogBytes >= LIMITS.pagesPerSession * (LIMITS.deliveryBytes + LIMITS.bodyBytesCeiling + LIMITS.batchBytes),
+  "a session's pages do not break its stream",
+);
+invariant(LIMITS.answerWaitMs > LIMITS.callDeadlineMs, "a node's own deadline passes before its client gives it up");
+invariant(LIMITS.pingMs + LIMITS.pingAnswerMs <= 3_000, "a dead session is noticed within 3 s");
 invariant(LIMITS.bucketMessages % LIMITS.batchMessages === 0, "full batches fill a bucket");
 invariant(LIMITS.feedSilenceMs >= 3 * LIMITS.feedHeartbeatMs, "a feed is silent only after three missed heartbeats");
+invariant(
+  LIMITS.frameBytes > LIMITS.historyBytes + LIMITS.deliveryBytes + LIMITS.bodyBytesCeiling + LIMITS.batchBytes,
+  "a frame holds the largest history",
+);

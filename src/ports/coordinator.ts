@@ -15,13 +15,15 @@ export interface Coordinator {
   /**
    * One atomic transaction: if every guard holds, puts and deletes are applied. The ranges are read either way, after the
    * writes. With no guard, put or delete it is a linearizable read. Never throws for a lost answer: that is "unknown", and
-   * an unknown transaction may still be applied later, until one of its guards changes.
+   * an unknown transaction may still be applied later, until one of its guards changes. Throws INVALID_ARGUMENT or TOO_LARGE
+   * for what no state would allow: a key written twice, more than `LIMITS.coordinatorTxnOperations` operations.
    */
   txn(txn: Txn): Promise<TxnAnswer>;
 
   /**
    * All changes of keys under `prefix` from `fromRevision` on, in order. Ends only by throwing: UNAVAILABLE when cut,
-   * TRUNCATED when that revision has been compacted (list again). Breaking out of the loop closes the watch.
+   * TRUNCATED when that revision has been compacted or the loop is too slow (list again). Breaking out of the loop closes the
+   * watch; so does the iterator's `return`, which also ends a `next` that waits.
    */
   watch(prefix: string, fromRevision: number): AsyncIterable<WatchAnswer>;
 }

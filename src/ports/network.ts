@@ -38,9 +38,15 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-/** One end of a two-way stream. Streams break, they do not lose or reorder frames. */
+/**
+ * One end of a two-way stream. Streams break, they do not lose or reorder frames: what is read is always a beginning of what
+ * was written. A break loses what has not been read; say the last words in a frame and end cleanly.
+ */
 export interface Duplex<Out, In> {
-  /** Sends a frame. False: the far side reads slower than we write; wait for `drained()` before the next bulk frame. */
+  /**
+   * Sends a frame. False: the far side reads slower than we write; wait for `drained()` before the next bulk frame. On a
+   * stream that is over the frame is dropped. A frame above the limit, or far too many of them, break the stream.
+   */
   write(frame: Out): boolean;
 
   /** Resolves when writing may go on, or when the stream is over. */
@@ -49,7 +55,10 @@ export interface Duplex<Out, In> {
   /** The frames of the far side; ends when it ends, throws MeridianError when the stream breaks. To be iterated once. */
   readonly frames: AsyncIterable<In>;
 
-  /** Ends our side; with an error the stream breaks and the far side learns the error. A second close does nothing. */
+  /**
+   * Ends our side: a caller goes on receiving, a handler's stream is over. With an error the stream breaks, even after a clean
+   * close: the caller learns the handler's error, a handler learns UNAVAILABLE. Nothing more happens to a stream that is over.
+   */
   close(error?: Error): void;
 }
 
@@ -63,6 +72,12 @@ export type Handlers<S extends DescService> = {
         ? (stream: Duplex<MessageInitShape<O>, MessageShape<I>>, call: CallContext) => Promise<void>
         : never;
 };
+
+/** A service as a server takes it: `handlers` are `Handlers` of exactly this service. */
+export interface ServiceRegistration {
+  readonly service: DescService;
+  readonly handlers: Readonly<Record<string, unknown>>;
+}
 
 export interface CallContext {
   /** Aborted when the caller has gone or the server stops. */

@@ -1046,7 +1046,7 @@ export type SendRequest = Message<"meridian.v1.SendRequest"> & {
   aboveId: bigint;
 
   /**
-   * When it was sent, by the client's clock; 0 for the node's clock. Part of the content: repeat it with the key.
+   * When it was sent, by the client's clock; 0 if the caller does not say. Part of the content: repeat it with the key.
    *
    * @generated from field: uint64 sent_at_ms = 8;
    */

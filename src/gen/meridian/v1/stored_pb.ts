@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file meridian/v1/stored.proto.
  */
 export const file_meridian_v1_stored: GenFile = /*@__PURE__*/
-  fileDesc("ChhtZXJpZGlhbi92MS9zdG9yZWQucHJvdG8SC21lcmlkaWFuLnYxIlkKBUJhdGNoEg8KB2NvbnRlbnQYASABKAwSFQoNd2F0ZXJtYXJrX3NlcRgCIAEoBBIWCg53YXRlcm1hcmtfaGFzaBgDIAEoDBIQCghjaGVja3N1bRgEIAEoDCJmCgdDb250ZW50EhEKCWZpcnN0X3NlcRgBIAEoBBIQCghmaXJzdF9pZBgCIAEoBhIRCglwcmV2X2hhc2gYAyABKAwSIwoHZW50cmllcxgEIAMoCzISLm1lcmlkaWFuLnYxLkVudHJ5ImYKBUVudHJ5EhAKCHByb2R1Y2VyGAEgASgGEg8KB2NvdW50ZXIYAiABKAQSDgoGc2VuZGVyGAMgASgJEgsKA2tleRgEIAEoDBIPCgdwYXlsb2FkGAUgASgMEgwKBHZvaWQYBiABKAgiYAoKQ2hlY2twb2ludBILCgNzZXEYASABKAQSDAoEaGFzaBgCIAEoDBIPCgdsYXN0X2lkGAMgASgGEiYKBWRlZHVwGAQgASgLMhcubWVyaWRpYW4udjEuRGVkdXBTdGF0ZSKyAQoKRGVkdXBTdGF0ZRItCglwcm9kdWNlcnMYASADKAsyGi5tZXJpZGlhbi52MS5EZWR1cFByb2R1Y2VyEg8KB2V2aWN0ZWQYAiABKAYSEAoIcHJvZHVjZXIYAyADKA0SDwoHY291bnRlchgEIAMoBBIPCgdkaWdlc3RzGAUgASgMEgsKA2lkcxgGIAMoBhIjCgRrZXlzGAcgAygLMhUubWVyaWRpYW4udjEuRGVkdXBLZXkiZAoNRGVkdXBQcm9kdWNlchIKCgJpZBgBIAEoBhIUCgxsYXN0X2NvdW50ZXIYAiABKAQSEAoIbGFzdF9zZXEYAyABKAQSDwoHbGFzdF9pZBgEIAEoBhIOCgZzZW5kZXIYBSABKAkiJQoIRGVkdXBLZXkSDAoEaGFzaBgBIAEoDBILCgNzZXEYAiABKARiBnByb3RvMw");
+  fileDesc("ChhtZXJpZGlhbi92MS9zdG9yZWQucHJvdG8SC21lcmlkaWFuLnYxIlkKBUJhdGNoEg8KB2NvbnRlbnQYASABKAwSFQoNd2F0ZXJtYXJrX3NlcRgCIAEoBBIWCg53YXRlcm1hcmtfaGFzaBgDIAEoDBIQCghjaGVja3N1bRgEIAEoDCJmCgdDb250ZW50EhEKCWZpcnN0X3NlcRgBIAEoBBIQCghmaXJzdF9pZBgCIAEoBhIRCglwcmV2X2hhc2gYAyABKAwSIwoHZW50cmllcxgEIAMoCzISLm1lcmlkaWFuLnYxLkVudHJ5ImYKBUVudHJ5EhAKCHByb2R1Y2VyGAEgASgGEg8KB2NvdW50ZXIYAiABKAQSDgoGc2VuZGVyGAMgASgJEgsKA2tleRgEIAEoDBIPCgdwYXlsb2FkGAUgASgMEgwKBHZvaWQYBiABKAgiYAoKQ2hlY2twb2ludBILCgNzZXEYASABKAQSDAoEaGFzaBgCIAEoDBIPCgdsYXN0X2lkGAMgASgGEiYKBWRlZHVwGAQgASgLMhcubWVyaWRpYW4udjEuRGVkdXBTdGF0ZSK2AQoKRGVkdXBTdGF0ZRItCglwcm9kdWNlcnMYASADKAsyGi5tZXJpZGlhbi52MS5EZWR1cFByb2R1Y2VyEg8KB2V2aWN0ZWQYAiABKAYSEAoIcHJvZHVjZXIYAyADKA0SDwoHY291bnRlchgEIAMoBBIPCgdkaWdlc3RzGAUgASgMEgsKA2lkcxgGIAMoBhISCgprZXlfaGFzaGVzGAcgASgMEhMKC2tleV9pbmRleGVzGAggAygNImQKDURlZHVwUHJvZHVjZXISCgoCaWQYASABKAYSFAoMbGFzdF9jb3VudGVyGAIgASgEEhAKCGxhc3Rfc2VxGAMgASgEEg8KB2xhc3RfaWQYBCABKAYSDgoGc2VuZGVyGAUgASgGYgZwcm90bzM");
 
 /**
  * One row of the log (rule R2). The epoch is not in here: it stands beside the bytes, so that a batch written again by a
@@ -233,7 +233,7 @@ export type DedupState = Message<"meridian.v1.DedupState"> & {
   counter: bigint[];
 
   /**
-   * Of each recent message 8 bytes: the digest of its content.
+   * Of each recent message 8 bytes: the digest of its content; zero for a void.
    *
    * @generated from field: bytes digests = 5;
    */
@@ -247,11 +247,18 @@ export type DedupState = Message<"meridian.v1.DedupState"> & {
   ids: bigint[];
 
   /**
-   * The recent messages that carry a key.
+   * Of each recent message that carries a key: the first 128 bits of the key's SHA-256, one after the other.
    *
-   * @generated from field: repeated meridian.v1.DedupKey keys = 7;
+   * @generated from field: bytes key_hashes = 7;
    */
-  keys: DedupKey[];
+  keyHashes: Uint8Array;
+
+  /**
+   * Of each of these its index among the recent messages.
+   *
+   * @generated from field: repeated uint32 key_indexes = 8;
+   */
+  keyIndexes: number[];
 };
 
 /**
@@ -296,11 +303,11 @@ export type DedupProducer = Message<"meridian.v1.DedupProducer"> & {
   lastId: bigint;
 
   /**
-   * To whom the producer belongs.
+   * To whom the producer belongs: 8 bytes of the SHA-256 of the sender's name.
    *
-   * @generated from field: string sender = 5;
+   * @generated from field: fixed64 sender = 5;
    */
-  sender: string;
+  sender: bigint;
 };
 
 /**
@@ -309,32 +316,4 @@ export type DedupProducer = Message<"meridian.v1.DedupProducer"> & {
  */
 export const DedupProducerSchema: GenMessage<DedupProducer> = /*@__PURE__*/
   messageDesc(file_meridian_v1_stored, 5);
-
-/**
- * A key that was used in the window.
- *
- * @generated from message meridian.v1.DedupKey
- */
-export type DedupKey = Message<"meridian.v1.DedupKey"> & {
-  /**
-   * The first 128 bits of the key's SHA-256.
-   *
-   * @generated from field: bytes hash = 1;
-   */
-  hash: Uint8Array;
-
-  /**
-   * The seq that it got.
-   *
-   * @generated from field: uint64 seq = 2;
-   */
-  seq: bigint;
-};
-
-/**
- * Describes the message meridian.v1.DedupKey.
- * Use `create(DedupKeySchema)` to create a new message.
- */
-export const DedupKeySchema: GenMessage<DedupKey> = /*@__PURE__*/
-  messageDesc(file_meridian_v1_stored, 6);
 
