@@ -1,0 +1,445 @@
+/**
+ * Who may lead a conversation: this node's part in the cluster. A node joins (placement, lease, its node key), claims
+ * shards, prepares each claim, and gives out tenures under it; when its lease dies, by whatever clock or answer, all of
+ * that is gone in the same instant, and it joins anew.
+ *
+ * What keeps two nodes from leading one conversation is spread over this folder: a lease counts only as `lease.ts` says;
+ * a claim is one revision of a shard key (`shards.ts`); an epoch is derived only from what a transaction guarded by the
+ * claim has shown (`home-key.ts`); and what may still land late is settled by a put under the same guards (`tenure.ts`,
+ * `handover.ts`). This file only puts them together.
+ */
+import { Background } from "../kernel/background.ts";
+import { backoffMs } from "../kernel/backoff.ts";
+import { Deferred } from "../kernel/deferred.ts";
+import { invariant, MeridianError } from "../kernel/errors.ts";
+import { LIMITS } from "../kernel/limits.ts";
+import { checkName } from "../kernel/names.ts";
+import { sleep, withDeadline } from "../kernel/timing.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Coordinator } from "../ports/coordinator.ts";
+import type { LogStore } from "../ports/log-store.ts";
+import type { Random } from "../ports/random.ts";
+import type { Telemetry } from "../ports/telemetry.ts";
+import { Calls } from "./calls.ts";
+import type { Claim, HeldClaim } from "./claim.ts";
+import { Handover } from "./handover.ts";
+import type { Ground } from "./home-key.ts";
+import { Homes } from "./homes.ts";
+import { keys } from "./keys.ts";
+import { NodeLease } from "./lease.ts";
+import { News } from "./news.ts";
+import { Nodes } from "./nodes.ts";
+import { agreeOnPlacement, type Placement } from "./placement.ts";
+import { Preparation } from "./preparation.ts";
+import { Rounds } from "./rounds.ts";
+import { type Session, ShardKeys } from "./shard-key.ts";
+import { Shards } from "./shards.ts";
+import type { Tenure } from "./tenure.ts";
+import { type Location, Tenures } from "./tenures.ts";
+import { Watch } from "./watch.ts";
+
+const REJOIN = { firstMs: 100, maxMs: 5_000 };
+const REVOKE_TRIES = 8;
+
+export interface MembershipOptions {
+  readonly coordinator: Coordinator;
+  readonly store: Pick<LogStore, "loadEpochMark" | "raiseEpochMark">;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly telemetry: Telemetry;
+  readonly region: string;
+  /** Unique in its region, without slashes. */
+  readonly node: string;
+  /** Where other nodes reach this one, `host:port`. */
+  readonly address: string;
+  /** All regions of the cluster, this one included: the same for all nodes, for ever. */
+  readonly regions: readonly string[];
+  /** Shards a region: the same for all nodes, for ever. */
+  readonly shards: number;
+  readonly leaseTtlMs: number;
+  readonly leaseRenewMs: number;
+  /** Above the coordinator's election timeout. */
+  readonly leaseMarginMs: number;
+  /** Default: a quarter of what is left of the TTL without the margin, so that a lost call does not cost the lease. */
+  readonly callDeadlineMs?: number;
+}
+
+/** The sequencer's side. */
+export interface MembershipListener {
+  /** The claim is gone: its leaders are to be let go at once, before this returns. */
+  claimLost(claim: Claim): void;
+  /** Everything led under the claim is to be put aside, because the shard is about to be another node's. */
+  drainClaim(claim: Claim): Promise<"drained" | "failed">;
+}
+
+export type MembershipState =
+  | { readonly kind: "joining"; readonly reason: string }
+  /** Has a lease, and leads what its claims give it. */
+  | { readonly kind: "member" }
+  /** Leads nothing until an operator mends what the error says. */
+  | { readonly kind: "refused"; readonly error: MeridianError }
+  | { readonly kind: "left" };
+
+export class Membership {
+  readonly #options: MembershipOptions;
+  readonly #background: Background;
+  readonly #calls: Calls;
+  readonly #nodes = new Nodes();
+  readonly #shards: Shards;
+  readonly #homes: Homes;
+  readonly #watch: Watch;
+  readonly #shardKeys: ShardKeys;
+  readonly #preparation: Preparation;
+  readonly #handover: Handover;
+  readonly #rounds: Rounds;
+  readonly #tenures: Tenures;
+  readonly #started = new Deferred<void>();
+  #listener: MembershipListener | undefined;
+  #session: Session | undefined;
+  #placement: Placement | undefined;
+  /** Of the present watch; 0: nothing was seen yet. */
+  #viewedAt = 0;
+  /** While this stands the coordinator is not trusted, until its cluster or incarnation changes. */
+  #distrust: MeridianError | undefined;
+  #firstRoundDone = false;
+  #stopped: Promise<void> | undefined;
+  #state: MembershipState = { kind: "joining", reason: "not started" };
+  /** Ends the pause between two rounds. */
+  #wake: () => void = () => {};
+
+  constructor(options: MembershipOptions) {
+    const { coordinator, clock, random, telemetry, region, node, address, regions } = options;
+    checkOptions(options);
+    this.#options = options;
+    const callDeadlineMs = options.callDeadlineMs ?? Math.ceil((options.leaseTtlMs - options.leaseMarginMs) / 4);
+    this.#background = new Background((what, error) => {
+      telemetry.log("error", "membership.background-failed", { what, code: error.code, message: error.message });
+    });
+    this.#calls = new Calls({ coordinator, clock, telemetry, deadlineMs: callDeadlineMs });
+    this.#homes = new Homes(regions);
+    this.#shards = new Shards({
+      regions,
+      count: options.shards,
+      claimed: (claim) => this.#claimed(claim),
+      lost: (claim) => this.#lost(claim),
+    });
+    const news = new News({
+      nodes: this.#nodes,
+      shards: this.#shards,
+      homes: this.#homes,
+      telemetry,
+      placementSeen: (age) => this.#placementSeen(age),
+    });
+    const ground: Ground = { calls: this.#calls, news, homes: this.#homes, clock, random, telemetry, regions };
+    const background = this.#background;
+    this.#watch = new Watch({ ...ground, coordinator, background, viewed: (revision) => this.#viewed(revision) });
+    this.#shardKeys = new ShardKeys({ calls: this.#calls, news, address });
+    const shardKeys = this.#shardKeys;
+    this.#preparation = new Preparation({
+      ground,
+      shardKeys,
+      store: options.store,
+      callDeadlineMs,
+      viewedAt: () => this.#viewedAt,
+      refuse: (error) => this.#refuse(error),
+    });
+    this.#handover = new Handover({ ground, shardKeys, drain: (claim) => this.#bound.drainClaim(claim) });
+    const [shards, nodes, handover] = [this.#shards, this.#nodes, this.#handover];
+    const patienceMs = options.leaseTtlMs;
+    this.#rounds = new Rounds({ ground, background, shards, nodes, shardKeys, handover, region, node, patienceMs });
+    this.#tenures = new Tenures({ ground, shards, shardCount: options.shards, address, obstacle: () => this.#obstacle() });
+  }
+
+  /** Before `start`, once. */
+  bind(listener: MembershipListener): void {
+    invariant(this.#listener === undefined, "the membership has one listener");
+    this.#listener = listener;
+  }
+
+  /**
+   * Joins the cluster; resolves once the first round of claims is done and what it won is prepared. Throws INVALID_ARGUMENT
+   * when the cluster was set up otherwise, CORRUPT when the coordinator cannot be trusted, UNAVAILABLE after a minute.
+   */
+  async start(): Promise<void> {
+    invariant(this.#listener !== undefined, "the membership has a listener before it starts");
+    const { clock, leaseTtlMs } = this.#options;
+    this.#background.run("keeping a lease", (signal) => this.#keepLease(signal));
+    this.#background.run("watching", (signal) => this.#watch.run(signal));
+    this.#background.run("rounds of claims", (signal) => this.#runRounds(signal));
+    this.#background.run("refreshing the view", async (signal) => {
+      for (;;) {
+        await sleep(clock, leaseTtlMs, signal);
+        if (signal.aborted) return;
+        await this.#watch.refresh();
+      }
+    });
+    try {
+      await withDeadline(clock, LIMITS.joinMs, "joining the cluster", this.#started.promise);
+    } catch (thrown) {
+      const { state } = this;
+      await this.stop();
+      const error = MeridianError.from(thrown);
+      if (error.code !== "UNAVAILABLE" || state.kind !== "joining") throw error;
+      throw new MeridianError("UNAVAILABLE", `${error.message}: ${state.reason}`, { cause: error });
+    }
+  }
+
+  /** Hands everything back: shards to other nodes where there are any, then the lease. Calls after the first wait for it. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  get state(): MembershipState {
+    if (this.#state.kind === "member" && this.leaseLeftMs() === 0) return { kind: "joining", reason: "the lease has ended" };
+    return this.#state;
+  }
+
+  /** What worker numbers stand on, too; undefined without a lease. */
+  lease(): NodeLease | undefined {
+    return this.#session?.lease;
+  }
+
+  /** Milliseconds until this node's lease deadline; 0 without a lease. */
+  leaseLeftMs(): number {
+    return this.#session?.lease.leftMs() ?? 0;
+  }
+
+  /** `<region>/<number>` of the shards whose conversations may be opened here now. */
+  shards(): readonly string[] {
+    return this.#shards.claims().flatMap((claim) => (claim.ready ? [`${claim.region}/${claim.shard}`] : []));
+  }
+
+  /**
+   * The right to lead this conversation now; it ends the one that was given out before. Throws NOT_LEADER with
+   * `details.home` and, where known, `details.leader`; UNAVAILABLE while the shard is prepared or handed over, or there is
+   * no lease; CORRUPT for an unreadable home key.
+   */
+  tenure(conversation: string): Promise<Tenure> {
+    return this.#tenures.tenure(conversation);
+  }
+
+  /** Who leads the conversation, as far as this node knows: perhaps not any more. */
+  locate(conversation: string): Location {
+    return this.#tenures.locate(conversation);
+  }
+
+  get #bound(): MembershipListener {
+    invariant(this.#listener !== undefined, "the membership has a listener");
+    return this.#listener;
+  }
+
+  async #stop(): Promise<void> {
+    this.#state = { kind: "left" };
+    const session = this.#session;
+    if (session?.lease.alive() === true) {
+      await this.#leave(session);
+      session.lease.end("the node stops");
+    }
+    this.#watch.restart();
+    await this.#background.stop();
+  }
+
+  #obstacle(): string | undefined {
+    if (this.#state.kind === "left") return "this node is leaving the cluster";
+    return this.#session?.lease.alive() === true ? undefined : "this node has no lease";
+  }
+
+  async #keepLease(signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.#options;
+    for (let tries = 0; !signal.aborted; tries += 1) {
+      try {
+        const lease = await this.#join();
+        tries = 0;
+        await lease.keep(signal);
+      } catch (thrown) {
+        this.#notJoined(MeridianError.from(thrown));
+      }
+      await sleep(clock, backoffMs(tries, REJOIN, random.u32()), signal);
+    }
+  }
+
+  async #join(): Promise<NodeLease> {
+    const { clock, telemetry, leaseTtlMs, leaseRenewMs, leaseMarginMs } = this.#options;
+    const hindered = this.#clockObstacle();
+    if (hindered !== undefined) throw new MeridianError("CLOCK_UNSYNCED", hindered);
+    const { placement, header } = await agreeOnPlacement(this.#calls, this.#options, this.#placement === undefined);
+    if (this.#calls.enter(header, placement.incarnation)) this.#beginEra();
+    if (this.#distrust !== undefined) throw this.#distrust;
+    this.#placement = placement;
+    const lease = await NodeLease.grant({
+      calls: this.#calls,
+      clock,
+      telemetry,
+      ttlMs: leaseTtlMs,
+      renewMs: leaseRenewMs,
+      marginMs: leaseMarginMs,
+      obstacle: () => this.#clockObstacle(),
+      ended: (ended, reason) => this.#leaseEnded(ended, reason),
+    });
+    this.#beginSession({ lease, placement, joinedMs: clock.monotonicMs() });
+    return lease;
+  }
+
+  /** Another cluster or incarnation: what is known of the former one is void. */
+  #beginEra(): void {
+    this.#distrust = undefined;
+    this.#viewedAt = 0;
+    this.#nodes.forget();
+    this.#shards.forget();
+    this.#homes.forget();
+    this.#watch.restart();
+  }
+
+  #beginSession(session: Session): void {
+    if (this.#state.kind === "left") return session.lease.end("the node stops");
+    const { lease, placement } = session;
+    this.#session = session;
+    this.#shards.begin(lease, placement.incarnation);
+    this.#state = { kind: "member" };
+    this.#options.telemetry.log("info", "lease.granted", { lease: lease.id, incarnation: placement.incarnation });
+    this.#wake();
+  }
+
+  #notJoined(error: MeridianError): void {
+    const { code, message, advice } = error;
+    this.#options.telemetry.log("warn", "membership.not-joined", { code, message, advice });
+    if (this.#state.kind === "left") return;
+    const final = code === "INVALID_ARGUMENT" || code === "CORRUPT";
+    this.#state = final ? { kind: "refused", error } : { kind: "joining", reason: message };
+    if (final) this.#started.reject(error);
+  }
+
+  #leaseEnded(lease: NodeLease, reason: string): void {
+    const { telemetry } = this.#options;
+    telemetry.log("warn", "lease.ended", { lease: lease.id, reason });
+    telemetry.count("lease.ended");
+    if (this.#session?.lease === lease) {
+      this.#session = undefined;
+      if (this.#state.kind === "member") this.#state = { kind: "joining", reason: `the lease ended: ${reason}` };
+      this.#preparation.end();
+      this.#shards.end();
+    }
+    this.#background.run("revoking a lease", (signal) => this.#revoke(lease, signal));
+  }
+
+  /** So that others need not wait for its TTL; it ends by itself if this does not succeed. */
+  async #revoke(lease: NodeLease, signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.#options;
+    for (let tries = 0; tries < REVOKE_TRIES; tries += 1) {
+      try {
+        return await this.#calls.revoke(lease.id);
+      } catch (thrown) {
+        this.#options.telemetry.log("debug", "lease.not-revoked", {
+          lease: lease.id,
+          message: MeridianError.from(thrown).message,
+        });
+      }
+      if (signal.aborted) return;
+      await sleep(clock, backoffMs(tries, REJOIN, random.u32()), signal);
+    }
+  }
+
+  async #runRounds(signal: AbortSignal): Promise<void> {
+    const { clock, leaseRenewMs } = this.#options;
+    while (!signal.aborted) {
+      const session = this.#session;
+      if (session?.lease.alive() === true && this.#viewedAt > 0 && this.#state.kind !== "left") {
+        await this.#rounds.run(session);
+        if (session === this.#session) this.#roundDone();
+      }
+      if (signal.aborted) return;
+      const alarm = new AbortController();
+      this.#wake = () => alarm.abort();
+      signal.addEventListener("abort", this.#wake, { once: true });
+      await sleep(clock, leaseRenewMs, alarm.signal);
+      signal.removeEventListener("abort", this.#wake);
+    }
+  }
+
+  #roundDone(): void {
+    if (this.#firstRoundDone) return;
+    this.#firstRoundDone = true;
+    const won = this.#shards.claims().map((claim) => claim.prepared.promise);
+    this.#background.run("waiting for the first claims", async () => {
+      await Promise.all(won);
+      this.#started.resolve();
+    });
+  }
+
+  #viewed(revision: number): void {
+    this.#viewedAt = revision;
+    for (const claim of this.#shards.claims()) {
+      this.#background.run("listing homes again", () => this.#preparation.listAgain(claim, revision));
+    }
+    this.#wake();
+  }
+
+  #claimed(claim: HeldClaim): void {
+    const { key, modRevision } = claim;
+    this.#options.telemetry.log("info", "claim.taken", { key, modRevision });
+    this.#options.telemetry.count("claim.taken");
+    this.#homes.keep(claim.region, claim.shard);
+    this.#background.run("preparing a claim", () => this.#preparation.prepare(claim));
+  }
+
+  #lost(claim: HeldClaim): void {
+    const { key, modRevision } = claim;
+    this.#options.telemetry.log("info", "claim.lost", { key, modRevision });
+    this.#options.telemetry.count("claim.lost");
+    this.#homes.release(claim.region, claim.shard);
+    this.#bound.claimLost(claim);
+  }
+
+  /** The incarnation was raised, or the placement is gone: nothing that is claimed holds any more. */
+  #placementSeen(age: number): void {
+    if (this.#session !== undefined && age > this.#session.placement.modRevision) {
+      this.#session.lease.end("the cluster's placement has changed");
+    }
+  }
+
+  /** A claim has shown that the coordinator was rewound: no claim of this node may be trusted. */
+  #refuse(error: MeridianError): void {
+    this.#options.telemetry.log("error", "coordinator.rewound", { message: error.message, advice: error.advice });
+    this.#options.telemetry.count("coordinator.rewound");
+    this.#distrust = error;
+    this.#session?.lease.end("the coordinator was rewound");
+    this.#notJoined(error);
+  }
+
+  /** Others must not count this node among the live ones any more: first its node key goes, then its shards. */
+  async #leave(session: Session): Promise<void> {
+    const { region, node } = this.#options;
+    const own = this.#nodes.get(region, node);
+    if (own?.lease === session.lease.id)
+      await this.#shardKeys.remove({ key: keys.node(region, node), modRevision: own.modRevision });
+    this.#nodes.exclude(region, node);
+    const claims = this.#shards.claims();
+    await Promise.all(claims.map((claim) => this.#handover.leave(claim, this.#nodes.choose(claim.region, claim.shard))));
+  }
+
+  #clockObstacle(): string | undefined {
+    const time = this.#options.clock.time();
+    if (!time.synchronised) return `the clock is not synchronised: ${time.reason}`;
+    if (time.errorMs <= LIMITS.clockErrorMs) return undefined;
+    return `the clock may be wrong by ${time.errorMs} ms; at most ${LIMITS.clockErrorMs} ms are allowed`;
+  }
+}
+
+function checkOptions(options: MembershipOptions): void {
+  const { region, node, regions, shards, leaseTtlMs, leaseRenewMs, leaseMarginMs } = options;
+  for (const name of [node, ...regions]) {
+    checkName("a region's or node's name", name, LIMITS.conversationBytes);
+    if (name.includes("/")) throw invalid(`the name ${JSON.stringify(name)} of a region or node must not hold a slash`);
+  }
+  if (new Set(regions).size !== regions.length) throw invalid(`the regions must differ: ${regions.join(", ")}`);
+  if (!regions.includes(region)) throw invalid(`the node's region ${region} is not among the cluster's: ${regions.join(", ")}`);
+  if (!Number.isSafeInteger(shards) || shards < 1)
+    throw invalid(`a region needs a whole number of shards above 0, not ${shards}`);
+  const fits = leaseMarginMs >= 0 && leaseRenewMs > 0 && leaseRenewMs * 3 <= leaseTtlMs - leaseMarginMs;
+  if (!fits) throw invalid("three renewals must fit into the lease's TTL without its margin");
+}
+
+function invalid(message: string): MeridianError {
+  return new MeridianError("INVALID_ARGUMENT", message);
+}

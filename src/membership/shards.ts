@@ -1,0 +1,104 @@
+import { HeldClaim } from "./claim.ts";
+import { keys, type Owner } from "./keys.ts";
+import type { NodeLease } from "./lease.ts";
+
+export type { Claim } from "./claim.ts";
+
+/** News of one shard key. */
+export interface ShardNews {
+  /** Undefined when the key is absent; "unreadable" for a value that no node of ours writes. */
+  readonly owner: Owner | "unreadable" | undefined;
+  /** The key's mod revision, or for an absent key the revision of its deletion or of the read that did not find it. */
+  readonly age: number;
+}
+
+export interface ShardsOptions {
+  readonly regions: readonly string[];
+  /** How many each region has. */
+  readonly count: number;
+  /** A claim is found: by the answer of a put, by a read or by the watch. */
+  readonly claimed: (claim: HeldClaim) => void;
+  /** A claim is let go; it is not held any more. */
+  readonly lost: (claim: HeldClaim) => void;
+}
+
+/**
+ * Who owns which shard, and which of them are ours. Of every key the newest news counts and older news is ignored, so a
+ * claim that was let go is never taken up again under the same revision, whatever a slow watch still tells.
+ */
+export class Shards {
+  readonly #options: ShardsOptions;
+  readonly #news = new Map<string, ShardNews>();
+  readonly #claims = new Map<string, HeldClaim>();
+  #session: { readonly lease: NodeLease; readonly incarnation: number } | undefined;
+
+  constructor(options: ShardsOptions) {
+    this.#options = options;
+  }
+
+  /** From now on keys whose value holds this lease are ours. */
+  begin(lease: NodeLease, incarnation: number): void {
+    this.#session = { lease, incarnation };
+  }
+
+  /** The lease is dead, and with it every claim. */
+  end(): void {
+    this.#session = undefined;
+    for (const claim of [...this.#claims.values()]) this.#lose(claim);
+  }
+
+  learn(region: string, shard: number, news: ShardNews): void {
+    const key = keys.shard(region, shard);
+    if (news.age <= (this.#news.get(key)?.age ?? 0)) return;
+    this.#news.set(key, news);
+    const before = this.#claims.get(key);
+    if (before !== undefined) this.#lose(before);
+    const session = this.#session;
+    const ours = typeof news.owner === "object" && news.owner.lease === session?.lease.id;
+    if (!ours || session?.lease.alive() !== true) return;
+    const claim = new HeldClaim({ ...session, key, region, shard, modRevision: news.age });
+    this.#claims.set(key, claim);
+    this.#options.claimed(claim);
+  }
+
+  /** These are all shard keys there were at `revision`, by their names; the others had no owner. */
+  listed(owned: ReadonlyMap<string, ShardNews>, revision: number): void {
+    const absent = { owner: undefined, age: revision };
+    for (const { region, shard } of this.all()) this.learn(region, shard, owned.get(keys.shard(region, shard)) ?? absent);
+  }
+
+  *all(): Generator<{ readonly region: string; readonly shard: number }, void, undefined> {
+    for (const region of this.#options.regions)
+      for (let shard = 0; shard < this.#options.count; shard += 1) yield { region, shard };
+  }
+
+  owner(region: string, shard: number): Owner | undefined {
+    const owner = this.#news.get(keys.shard(region, shard))?.owner;
+    return typeof owner === "object" ? owner : undefined;
+  }
+
+  /** Known to have no owner. */
+  vacant(region: string, shard: number): boolean {
+    const news = this.#news.get(keys.shard(region, shard));
+    return news !== undefined && news.owner === undefined;
+  }
+
+  claim(region: string, shard: number): HeldClaim | undefined {
+    return this.#claims.get(keys.shard(region, shard));
+  }
+
+  claims(): readonly HeldClaim[] {
+    return [...this.#claims.values()];
+  }
+
+  /** Another cluster or incarnation: revisions seen so far say nothing about those to come. */
+  forget(): void {
+    this.#news.clear();
+  }
+
+  #lose(claim: HeldClaim): void {
+    this.#claims.delete(claim.key);
+    claim.letGo();
+    this.#options.lost(claim);
+  }
+}
