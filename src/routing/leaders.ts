@@ -1,5 +1,5 @@
-import type { Batch, Watermark } from "../log/batch.ts";
 import type { MeridianError } from "../kernel/errors.ts";
+import type { Batch, Watermark } from "../log/batch.ts";
 
 /**
  * The leaders of all conversations, as a gateway sees them: wherever a conversation is led, it asks here. Throws

@@ -1,0 +1,53 @@
+import { LIMITS } from "../kernel/limits.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Pending } from "./pending.ts";
+
+interface Parked {
+  readonly item: Pending;
+  readonly wanted: number;
+  readonly cancel: () => void;
+}
+
+/** Messages whose producer has skipped ahead: they wait briefly for the counter before them, which may come another way. */
+export class Parking {
+  readonly #clock: Clock;
+  readonly #byProducer = new Map<bigint, Parked[]>();
+  readonly #giveUp: (item: Pending, wanted: number) => void;
+
+  constructor(clock: Clock, giveUp: (item: Pending, wanted: number) => void) {
+    this.#clock = clock;
+    this.#giveUp = giveUp;
+  }
+
+  park(item: Pending, wanted: number): void {
+    const parked = this.#byProducer.get(item.producer) ?? [];
+    if (parked.length >= LIMITS.producerInFlight) {
+      this.#giveUp(item, wanted);
+      return;
+    }
+    const entry: Parked = { item, wanted, cancel: this.#clock.after(LIMITS.counterGapWaitMs, () => this.#expire(entry)) };
+    parked.push(entry);
+    this.#byProducer.set(item.producer, parked);
+  }
+
+  /** A counter of this producer got its seq: what waits behind it is judged again, in counter order. */
+  release(producer: bigint): Pending[] {
+    const parked = this.#byProducer.get(producer);
+    if (parked === undefined) return [];
+    this.#byProducer.delete(producer);
+    for (const { cancel } of parked) cancel();
+    return parked.map(({ item }) => item).sort((a, b) => a.counter - b.counter);
+  }
+
+  drain(): Pending[] {
+    return [...this.#byProducer.keys()].flatMap((producer) => this.release(producer));
+  }
+
+  #expire(entry: Parked): void {
+    const parked = this.#byProducer.get(entry.item.producer) ?? [];
+    const rest = parked.filter((other) => other !== entry);
+    if (rest.length === 0) this.#byProducer.delete(entry.item.producer);
+    else this.#byProducer.set(entry.item.producer, rest);
+    this.#giveUp(entry.item, entry.wanted);
+  }
+}
