@@ -5,8 +5,8 @@ export class CountingIds implements Ids {
   #last = 0n;
 
   block(_count: number, above: { readonly log: bigint; readonly client: bigint }): IdBlock {
-    const floor = [this.#last, above.log, above.client].reduce((a, b) => (a > b ? a : b));
-    this.#last = (floor / 1000n + 1n) * 1000n;
+    for (const floor of [above.log, above.client]) if (floor > this.#last) this.#last = floor;
+    this.#last = (this.#last / 1000n + 1n) * 1000n;
     return { kind: "block", first: this.#last };
   }
 }
