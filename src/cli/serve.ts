@@ -1,0 +1,78 @@
+import { GrpcServer } from "../adapters/grpc/server.ts";
+import { LmdbCoordinator } from "../adapters/lmdb/coordinator.ts";
+import { Database } from "../adapters/lmdb/database.ts";
+import { LmdbLogStore } from "../adapters/lmdb/log-store.ts";
+import { SystemClock } from "../adapters/system/clock.ts";
+import { SystemRandom } from "../adapters/system/random.ts";
+import { ConsoleTelemetry } from "../adapters/system/telemetry.ts";
+import type { MeridianError } from "../kernel/errors.ts";
+import { LIMITS } from "../kernel/limits.ts";
+import type { NodeConfig } from "../node/config.ts";
+import { MeridianNode } from "../node/node.ts";
+
+/** How long calls that are under way may take to end when the node stops. */
+const GRACE_MS = 2_000;
+
+export interface Serving {
+  /** Where clients and operators reach the node. */
+  readonly clients: string;
+  readonly admin: string;
+  readonly node: MeridianNode;
+  /** Hands everything back and ends; what is acknowledged is on the disk anyway. */
+  stop(): Promise<void>;
+}
+
+export interface ServeOptions {
+  readonly config: NodeConfig;
+  readonly version: string;
+  /** Another process has taken the data directory: this one must exit at once. */
+  readonly onOwnerLost: (error: MeridianError) => void;
+}
+
+/** One region on one machine: the node with its coordinator and its log in one LMDB environment. */
+export async function serve({ config, version, onOwnerLost }: ServeOptions): Promise<Serving> {
+  const clock = new SystemClock({ errorMs: config.clockErrorMs });
+  const random = new SystemRandom();
+  const telemetry = new ConsoleTelemetry({ level: config.logLevel });
+  const database = await Database.open(config.data, { onOwnerLost });
+  const coordinator = await LmdbCoordinator.open(database, clock);
+  const node = new MeridianNode({
+    node: config.node,
+    region: config.region,
+    regions: [config.region],
+    address: config.listen,
+    version,
+    bodyBytesMax: config.bodyBytesMax,
+    lease: {
+      ttlMs: LIMITS.embeddedLeaseTtlMs,
+      renewMs: LIMITS.embeddedLeaseRenewMs,
+      marginMs: LIMITS.embeddedLeaseMarginMs,
+    },
+    coordinator,
+    store: new LmdbLogStore({ database, telemetry }),
+    clock,
+    random,
+    telemetry,
+    counters: () => telemetry.counters(),
+  });
+  const { clients, operators } = node.services;
+  const listen = { clock, telemetry };
+  const clientServer = await GrpcServer.listen({ ...listen, address: config.listen, services: clients });
+  const adminServer = await GrpcServer.listen({ ...listen, address: config.adminListen, services: operators });
+  await node.start();
+  const servers = [clientServer, adminServer];
+  for (const server of servers) server.setServing("", true);
+  for (const { service } of clients) clientServer.setServing(service.typeName, true);
+  for (const { service } of operators) adminServer.setServing(service.typeName, true);
+  return {
+    clients: clientServer.address,
+    admin: adminServer.address,
+    node,
+    async stop() {
+      await node.stop();
+      await Promise.all(servers.map((server) => server.close({ graceMs: GRACE_MS })));
+      await coordinator.close();
+      await database.close();
+    },
+  };
+}
