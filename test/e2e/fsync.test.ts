@@ -24,7 +24,7 @@ describe.skipIf(!strace)("the disk", () => {
     const folder = mkdtempSync(join(tmpdir(), "meridian-fsync-"));
     const trace = join(folder, "trace");
     const calls = "trace=pwrite64,pwritev,pwritev2,write,writev,sendto,sendmsg,fdatasync,fsync,msync";
-    const before = ["strace", "-f", "-y", "-s", "65536", "-x", "-o", trace, "-e", calls];
+    const before = ["strace", "-f", "-y", "-s", "65536", "-o", trace, "-e", calls];
     const node = await NodeProcess.start({ data: join(folder, "data"), before });
     const client = await connect({ endpoints: [node.ready.clients], sender: "witness" });
     for (let n = 0; n < MESSAGES; n += 1) {

@@ -76,6 +76,7 @@ export class FakeLeaders implements Leaders {
     return {
       head,
       epoch: 1n,
+      watermark: () => feed.head,
       detach: () => {
         this.detaches += 1;
         feed.listeners.delete(listener);

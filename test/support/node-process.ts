@@ -9,6 +9,8 @@ export interface Ready {
   /** Where clients and operators reach it. */
   readonly clients: string;
   readonly admin: string;
+  /** The node's own process, which is not the child where something was put in front of it. */
+  readonly pid: number;
 }
 
 /** A Meridian node as its user starts it: a process of its own, with real sockets and a real disk. */
@@ -48,10 +50,6 @@ export class NodeProcess {
     return new NodeProcess(child, JSON.parse(line) as Ready, log);
   }
 
-  get pid(): number {
-    return this.#child.pid as number;
-  }
-
   /** SIGKILL: no goodbye, no flush. */
   kill(): Promise<void> {
     return this.#end("SIGKILL");
@@ -65,7 +63,7 @@ export class NodeProcess {
   async #end(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exit = once(this.#child, "exit");
-    this.#child.kill(signal);
+    process.kill(this.ready.pid, signal);
     await exit;
   }
 }

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { VirtualClock } from "../../../sim/clock.ts";
-import type { SubscribeOptions } from "../../../src/client/subscription.ts";
+import type { SubscribeOptions } from "../../../src/client/subscribe-options.ts";
 import { toErrorDetail } from "../../../src/kernel/error-wire.ts";
 import { MeridianError } from "../../../src/kernel/errors.ts";
 import { LIMITS } from "../../../src/kernel/limits.ts";

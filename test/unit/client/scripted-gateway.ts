@@ -105,6 +105,7 @@ export class World {
   readonly clock: VirtualClock;
   readonly network: MemoryNetwork;
   readonly #logs = new Map<string, ScriptedLog>();
+  readonly gateways: ScriptedGateway[] = [];
   producers = 0n;
 
   constructor(clock: VirtualClock) {
@@ -119,7 +120,9 @@ export class World {
   }
 
   gateway(address = "a:1"): ScriptedGateway {
-    return new ScriptedGateway(this, address);
+    const gateway = new ScriptedGateway(this, address);
+    this.gateways.push(gateway);
+    return gateway;
   }
 
   client(options: Partial<ClientOptions> = {}): TestClient {
@@ -203,7 +206,7 @@ export class Peer {
   submit(submit: Submit): void {
     const log = this.gateway.world.log(submit.conversation);
     this.answer(submit, (index) => log.submit(submit, index));
-    this.gateway.push();
+    for (const gateway of this.gateway.world.gateways) gateway.push();
   }
 
   answer(submit: Submit, fate: (index: number) => RunFate): void {
@@ -238,7 +241,7 @@ export class Peer {
         if (line.credit <= 0) break;
         line.credit -= batch.bytes.length;
         line.nextSeq = batch.lastSeq + 1;
-        this.deliver(subscription, batch);
+        this.gateway.deliver(this, subscription, batch);
       }
     }
   }
@@ -273,6 +276,8 @@ export class ScriptedGateway {
   readonly peers: Peer[] = [];
   /** True: the script has dealt with the frame. */
   script: (peer: Peer, frame: SessionRequest["frame"]) => boolean = () => false;
+  /** How a batch gets on its way. */
+  deliver = (peer: Peer, subscription: bigint, batch: Batch): void => peer.deliver(subscription, batch);
   readonly #server: { close(): void };
 
   constructor(world: World, address: string) {

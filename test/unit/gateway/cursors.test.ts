@@ -174,6 +174,24 @@ describe("a consumer's subscription", () => {
     expect(store.saves).toEqual([3]);
   });
 
+  it("keeps an acknowledgement above the head until the head has come there [R11]", async () => {
+    const { clock, store, session, leaders, ended } = await openSession(5);
+    session.subscribe(1n, { consumer: "reader", ...startAfter(8n) });
+    await clock.advance(0);
+    session.acknowledge(1n, 8);
+    await clock.advance(1_000);
+    await leaders.commit(CONVERSATION, "6", "7");
+    await clock.advance(1_000);
+    expect(store.saves).toEqual([]);
+    await leaders.commit(CONVERSATION, "8");
+    await clock.advance(0);
+    expect(store.saves).toEqual([8]);
+    expect(session.all("cursorSaved")).toMatchObject([{ subscription: 1n, seq: 8n }]);
+    session.acknowledge(1n, 9);
+    await clock.advance(0);
+    expect(ended()).toEqual(["1 INVALID_ARGUMENT"]);
+  });
+
   it("at the head has its place stored at once, for another head comes after a crash [G4]", async () => {
     const { clock, store, session, channel, leaders } = await openSession(5);
     session.subscribe(1n, { consumer: "reader", ...atHead });

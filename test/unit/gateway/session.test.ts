@@ -289,7 +289,8 @@ describe("submit", () => {
     const { clock, leaders, channel } = gateway;
     const session = new TestSession(channel, { reads: false });
     session.write({ case: "openProducer", value: { request: 1n, sender: "ada", resume: PRODUCER } });
-    const total = 20_000;
+    const total = 2_500;
+    const items = [item("x".repeat(10_000))];
     let submitted = 0;
     leaders.submit = async ({ firstCounter }) => {
       submitted += 1;
@@ -298,11 +299,11 @@ describe("submit", () => {
     for (let nonce = 0n; nonce < LIMITS.streamWindowFrames; nonce += 1n) session.write({ case: "ping", value: { nonce } });
     await clock.advance(0);
     for (let counter = 1; counter <= total; counter += 1) {
-      const value = { producer: PRODUCER, conversation: CONVERSATION, firstCounter: BigInt(counter), items: [item("a")] };
+      const value = { producer: PRODUCER, conversation: CONVERSATION, firstCounter: BigInt(counter), items };
       session.write({ case: "submit", value });
     }
     await clock.advance(0);
-    expect(submitted).toBeLessThan(LIMITS.sessionInFlightBytes / 1_000);
+    expect(submitted).toBeLessThan(LIMITS.sessionInFlightBytes / 10_000);
     session.read();
     await clock.advance(1_000);
     const answered = session.all("outcomes").flatMap(({ runs }) => runs);

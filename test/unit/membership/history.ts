@@ -34,6 +34,7 @@ export class History {
   readonly #cluster: Cluster;
   readonly #talks: readonly string[];
   readonly #nodes: TestNode[] = [];
+  readonly #dead: TestNode[] = [];
   readonly #held: Held[] = [];
   readonly #highest = new Map<string, bigint>();
   readonly #given = new Map<string, string>();
@@ -41,7 +42,6 @@ export class History {
   readonly #work = new Set<Promise<void>>();
   #breach: Error | undefined;
   #term = 1;
-  #faults = true;
   readonly #tally = { tenures: 0, moves: 0, renewals: 0, takeovers: 0 };
   #lastLed = new Map<string, TestNode>();
 
@@ -97,6 +97,7 @@ export class History {
   }
 
   async #renew(held: Held): Promise<void> {
+    if (!this.#held.includes(held)) return;
     this.#ended.add(`${held.tenure.conversation} ${held.tenure.epoch}`);
     const renewed = await held.tenure.renew();
     this.#tally.renewals += renewed === undefined ? 0 : 1;
@@ -124,6 +125,8 @@ export class History {
     if (before !== undefined && before !== under) this.#fail(`epoch ${epoch} of ${conversation} under ${before} and ${under}`);
     if (this.#ended.has(name)) this.#fail(`epoch ${epoch} of ${conversation} again after it was to be renewed`);
     this.#given.set(name, under);
+    // It took the seat of the former one.
+    for (const held of this.#held.filter((one) => one.node === node && one.tenure.conversation === conversation)) this.#drop(held);
     this.#held.push({ node, tenure });
     this.#tally.tenures += 1;
     if (this.#lastLed.get(conversation) !== node) this.#tally.takeovers += 1;
@@ -135,7 +138,11 @@ export class History {
   #disturb(): void {
     const node = this.#pick(this.#nodes);
     const ms = this.#random.below(this.#chance(1, 3) ? 6_000 : 1_500);
-    const later = (undo: () => void) => void this.#cluster.clock.after(ms, undo);
+    const later = (undo: () => void) => {
+      this.#cluster.clock.after(ms, () => {
+        if (!this.#dead.includes(node)) undo();
+      });
+    };
     switch (this.#random.below(8)) {
       case 0:
         node.way.cut();
@@ -187,6 +194,7 @@ export class History {
     node.way.cut();
     node.clock.suspend();
     for (const held of this.#held.filter((one) => one.node === node)) this.#held.splice(this.#held.indexOf(held), 1);
+    this.#dead.push(node);
     const [name = "", region = ""] = node.address.replace(/:.*/, "").split(".");
     this.#nodes[this.#nodes.indexOf(node)] = this.#join(region, name);
   }
@@ -208,7 +216,6 @@ export class History {
   /** The faults end: each conversation gets one leader, wherever it has landed. */
   async #settle(): Promise<void> {
     const { clock } = this.#cluster;
-    this.#faults = false;
     for (const node of this.#nodes) {
       node.clock.resume();
       node.way.heal();
@@ -221,7 +228,8 @@ export class History {
     for (const held of [...this.#held]) this.#drop(held);
     for (const talk of this.#talks) await clock.until(this.#openSomewhere(talk));
     this.#check();
-    await clock.until(Promise.all(this.#nodes.map((node) => node.membership.stop())));
+    for (const node of this.#dead) node.clock.resume();
+    await clock.until(Promise.all([...this.#dead, ...this.#nodes].map((node) => node.membership.stop())));
     await clock.until(Promise.all(this.#work));
     this.#check();
   }

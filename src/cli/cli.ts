@@ -1,0 +1,143 @@
+import { type Command, InvalidArgumentError } from "commander";
+import type { AdminClient, Client, ClientOptions } from "../index.ts";
+import { MeridianError } from "../kernel/errors.ts";
+import type { Timers } from "../kernel/timing.ts";
+import { EXIT, type ExitCode } from "./exit-code.ts";
+import { Output, type Streams } from "./output.ts";
+
+/** What a run of the program needs of its surroundings. */
+export interface CliContext extends Streams {
+  readonly stdin: AsyncIterable<Uint8Array>;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly version: string;
+  /** Aborted when the user wants the program to end. */
+  readonly signal: AbortSignal;
+  readonly clock: Timers & { monotonicMs(): number };
+  readonly connect: (options: ClientOptions) => Promise<Client>;
+  readonly connectAdmin: (options: { readonly endpoint: string }) => AdminClient;
+}
+
+export interface OutputFlags {
+  readonly json?: boolean;
+}
+
+export interface ClientFlags extends OutputFlags {
+  readonly endpoint?: readonly string[];
+}
+
+export interface AdminFlags extends OutputFlags {
+  readonly admin?: string;
+}
+
+const ENDPOINT = "127.0.0.1:7401";
+const ADMIN = "127.0.0.1:7421";
+
+/** One run of the program: what its commands share. */
+export class Cli {
+  readonly context: CliContext;
+  exitCode: ExitCode = EXIT.done;
+  /** Set by the first command that knows its flags; an error before that is told to a person. */
+  output: Output;
+  /** Why the last try to connect failed. */
+  #lastError: MeridianError | undefined;
+
+  constructor(context: CliContext) {
+    this.context = context;
+    this.output = new Output(context, { json: false });
+  }
+
+  open(flags: OutputFlags): Output {
+    this.output = new Output(this.context, { json: flags.json === true });
+    return this.output;
+  }
+
+  /** Does the work with a client and closes it; `sender` only for sending. */
+  async withClient<T>(
+    flags: ClientFlags,
+    options: { readonly sender?: string },
+    work: (client: Client) => Promise<T>,
+  ): Promise<T> {
+    const endpoints = endpointsOf(flags, this.context.environment);
+    const client = await this.context.connect({ endpoints, agent: `meridian-cli/${this.context.version}`, ...options });
+    client.on("fault", ({ what, error }) => this.output.warn(`${what}: ${error.message}`));
+    this.#tellState(client);
+    try {
+      return await work(client);
+    } finally {
+      await client.close();
+    }
+  }
+
+  async withAdmin<T>(flags: AdminFlags, work: (admin: AdminClient, endpoint: string) => Promise<T>): Promise<T> {
+    const endpoint = flags.admin ?? nonEmpty(this.context.environment.MERIDIAN_ADMIN) ?? ADMIN;
+    const admin = this.context.connectAdmin({ endpoint });
+    try {
+      return await work(admin, endpoint);
+    } finally {
+      admin.close();
+    }
+  }
+
+  /** What to tell when nothing came back: why connecting failed says more than that time ran out. */
+  unreachable(error: MeridianError): MeridianError {
+    if (error.code !== "UNAVAILABLE" || this.#lastError === undefined) return error;
+    return new MeridianError("UNAVAILABLE", `no node could be reached: ${this.#lastError.message}`, {
+      advice: "Is a node running there? Start one with `meridian start`, or name one with --endpoint.",
+      cause: error,
+    });
+  }
+
+  #tellState(client: Client): void {
+    client.on("state", (state) => {
+      if (state.status === "waiting") {
+        this.#lastError = state.error;
+        this.output.progress(`out of reach: ${state.error.message}; next try in ${(state.retryInMs / 1000).toFixed(1)} s`);
+      } else if (state.status === "ready" && this.#lastError !== undefined) {
+        this.#lastError = undefined;
+        this.output.progress(`connected to ${state.node} in ${state.region}`);
+      }
+    });
+  }
+}
+
+export function addJsonFlag(command: Command): Command {
+  return command.option("--json", "one JSON object a line, for machines");
+}
+
+export function addClientFlags(command: Command): Command {
+  const collect = (value: string, before: readonly string[] | undefined) => [...(before ?? []), value];
+  return addJsonFlag(command).option(
+    "-e, --endpoint <host:port>",
+    `a node, preferred ones first; may be repeated (MERIDIAN_ENDPOINTS, with commas; default: ${ENDPOINT})`,
+    collect,
+  );
+}
+
+export function addAdminFlag(command: Command): Command {
+  return addJsonFlag(command).option("--admin <host:port>", `a node's address for operators (MERIDIAN_ADMIN; default: ${ADMIN})`);
+}
+
+export function addExamples(command: Command, ...examples: readonly string[]): void {
+  command.addHelpText("after", `\nExamples:\n${examples.map((example) => `  $ ${example}\n`).join("")}`);
+}
+
+/** A parser of whole numbers in a range, for commander. */
+export function integer(min: number, max = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  return (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    const range = max === Number.MAX_SAFE_INTEGER ? `from ${min}` : `from ${min} to ${max}`;
+    throw new InvalidArgumentError(`It must be a whole number ${range}.`);
+  };
+}
+
+function endpointsOf({ endpoint }: ClientFlags, environment: CliContext["environment"]): readonly string[] {
+  if (endpoint !== undefined) return endpoint;
+  const named = (environment.MERIDIAN_ENDPOINTS ?? "").split(",").map((part) => part.trim());
+  const endpoints = named.filter((part) => part !== "");
+  return endpoints.length > 0 ? endpoints : [ENDPOINT];
+}
+
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === "" ? undefined : text;
+}

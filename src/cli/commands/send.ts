@@ -1,0 +1,113 @@
+import type { Command } from "commander";
+import type { Outcome } from "../../index.ts";
+import { MeridianError } from "../../kernel/errors.ts";
+import { LIMITS } from "../../kernel/limits.ts";
+import { addClientFlags, addExamples, type Cli, type ClientFlags, integer } from "../cli.ts";
+import { EXIT, exitCodeOf } from "../exit-code.ts";
+import { errorFacts } from "../output.ts";
+
+interface SendFlags extends ClientFlags {
+  readonly sender?: string;
+  readonly type?: string;
+  readonly key?: string;
+  readonly timeout: number;
+}
+
+const TIMEOUT_S = 10;
+
+export function addSend(program: Command, cli: Cli): void {
+  const command = program
+    .command("send")
+    .description("send one message and say how that ended")
+    .argument("<conversation>", "such as standup, or standup@eu-west")
+    .argument("<text>", "the message; - reads it from the standard input")
+    .option("-s, --sender <name>", "who sends (default: $USER, or anonymous)")
+    .option(
+      "-t, --type <type>",
+      "what the message is, such as text/markdown (default: text/plain for an argument, nothing for -)",
+    )
+    .option("-k, --key <key>", "recognises the message when it is sent again: it is then accepted once")
+    .option(
+      "--timeout <seconds>",
+      `give up after this long (default: ${TIMEOUT_S})`,
+      integer(1, LIMITS.sendAgeMs / 1000),
+      TIMEOUT_S,
+    );
+  addClientFlags(command).action((conversation: string, text: string, flags: SendFlags) => send(cli, conversation, text, flags));
+  addExamples(
+    command,
+    'meridian send standup "good morning"',
+    "meridian send standup - --type text/markdown < report.md",
+    "meridian send orders '{\"id\":7}' --sender shop --key order-7   # safe to run again",
+  );
+}
+
+export function addResolve(program: Command, cli: Cli): void {
+  const command = program
+    .command("resolve")
+    .description("settle a send whose outcome was unknown: it is committed, or it never will be")
+    .argument("<retry-key>", "what `meridian send` printed")
+    .option("--timeout <seconds>", "give up after this long", integer(1, LIMITS.sendAgeMs / 1000), TIMEOUT_S);
+  addClientFlags(command).action(async (retryKey: string, flags: ClientFlags & { readonly timeout: number }) => {
+    cli.open(flags);
+    const { signal } = cli.context;
+    await cli.withClient(flags, {}, async (client) => {
+      await tell(cli, undefined, () => client.resolve(retryKey, { signal, deadlineMs: flags.timeout * 1000 }));
+    });
+  });
+  addExamples(command, "meridian resolve WzEsIjcyMDU3NTk0MDM3OTI3OTM2Iiw3LCJhZGEiLCJzdGFuZHVwIl0");
+}
+
+async function send(cli: Cli, conversation: string, text: string, flags: SendFlags): Promise<void> {
+  cli.open(flags);
+  const { environment, stdin, signal } = cli.context;
+  const sender = flags.sender ?? (environment.USER || "anonymous");
+  const body = text === "-" ? await readAll(stdin) : text;
+  const type = flags.type ?? (text === "-" ? "" : "text/plain");
+  const options = { type, signal, deadlineMs: flags.timeout * 1000, ...(flags.key === undefined ? {} : { key: flags.key }) };
+  await cli.withClient(flags, { sender }, (client) => tell(cli, conversation, () => client.send(conversation, body, options)));
+}
+
+/** Tells the outcome on stdout; what is not committed is explained on stderr. */
+async function tell(cli: Cli, conversation: string | undefined, ask: () => Promise<Outcome>): Promise<void> {
+  const { clock } = cli.context;
+  const startedMs = clock.monotonicMs();
+  const outcome = await ask();
+  const tookMs = Math.round(clock.monotonicMs() - startedMs);
+  const { status } = outcome;
+  const facts = { status, ...(conversation === undefined ? {} : { conversation }), tookMs };
+  switch (status) {
+    case "committed": {
+      const place = conversation === undefined ? `seq ${outcome.seq}` : `${conversation}#${outcome.seq}`;
+      await cli.output.result(`committed ${place} id ${outcome.id} ${tookMs} ms`, { ...facts, seq: outcome.seq, id: outcome.id });
+      return;
+    }
+    case "unknown":
+      cli.exitCode = EXIT.unknown;
+      await cli.output.result("unknown", { ...facts, retryKey: outcome.retryKey });
+      cli.output.warn("the message may or may not have been accepted");
+      cli.output.warn(`ask again later with: meridian resolve ${outcome.retryKey}`);
+      return;
+    default: {
+      const error = cli.unreachable(outcome.error);
+      cli.exitCode = exitCodeOf(error.code);
+      await cli.output.result(status, { ...facts, error: errorFacts(error) });
+      cli.output.error(error);
+    }
+  }
+}
+
+async function readAll(stdin: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of stdin) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes > LIMITS.bodyBytesCeiling) {
+      throw new MeridianError("TOO_LARGE", `the standard input has more than ${LIMITS.bodyBytesCeiling} bytes`, {
+        details: { limit: String(LIMITS.bodyBytesCeiling) },
+      });
+    }
+  }
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,43 @@
+#!/usr/bin/env node
+import { readFileSync } from "node:fs";
+import { connect, connectAdmin } from "../index.ts";
+import type { CliContext } from "./cli.ts";
+import { run } from "./program.ts";
+
+const stop = new AbortController();
+
+process.exitCode = await run(process.argv.slice(2), surroundings());
+
+function surroundings(): CliContext {
+  // A second signal ends the process at once, as it would without us.
+  process.once("SIGINT", () => stop.abort());
+  process.once("SIGTERM", () => stop.abort());
+  // Whoever reads us has enough, as in `meridian tail standup | head`.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    stop.abort();
+  });
+  return {
+    stdout: (text) => new Promise((resolve) => process.stdout.write(text, () => resolve())),
+    stderr: (text) => process.stderr.write(text),
+    stderrIsTerminal: process.stderr.isTTY,
+    stdin: process.stdin,
+    environment: process.env,
+    version: versionOf(new URL("../../package.json", import.meta.url)),
+    signal: stop.signal,
+    clock: {
+      monotonicMs: () => performance.now(),
+      after: (delayMs, fire) => {
+        const timer = setTimeout(fire, delayMs);
+        return () => clearTimeout(timer);
+      },
+    },
+    connect,
+    connectAdmin,
+  };
+}
+
+function versionOf(packageFile: URL): string {
+  const { version } = JSON.parse(readFileSync(packageFile, "utf8")) as { version: string };
+  return version;
+}
