@@ -68,11 +68,18 @@ export class Cli {
     }
   }
 
-  async withAdmin<T>(flags: AdminFlags, work: (admin: AdminClient, endpoint: string) => Promise<T>): Promise<T> {
+  async withAdmin<T>(flags: AdminFlags, work: (admin: AdminClient) => Promise<T>): Promise<T> {
     const endpoint = flags.admin ?? nonEmpty(this.context.environment.MERIDIAN_ADMIN) ?? ADMIN;
     const admin = this.context.connectAdmin({ endpoint });
     try {
-      return await work(admin, endpoint);
+      return await work(admin);
+    } catch (thrown) {
+      const error = MeridianError.from(thrown);
+      if (error.code !== "UNAVAILABLE") throw error;
+      throw new MeridianError("UNAVAILABLE", `no answer of a node at ${endpoint}: ${error.message}`, {
+        advice: "Is a node running there? Name another with --admin, or try again: these commands can be repeated safely.",
+        cause: error,
+      });
     } finally {
       admin.close();
     }
@@ -118,7 +125,7 @@ export function addAdminFlag(command: Command): Command {
 }
 
 export function addExamples(command: Command, ...examples: readonly string[]): void {
-  command.addHelpText("after", `\nExamples:\n${examples.map((example) => `  $ ${example}\n`).join("")}`);
+  command.addHelpText("after", ["", "Examples:", ...examples.map((example) => `  $ ${example}`)].join("\n"));
 }
 
 /** A parser of whole numbers in a range, for commander. */

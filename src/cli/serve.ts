@@ -9,6 +9,7 @@ import type { MeridianError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { NodeConfig } from "../node/config.ts";
 import { MeridianNode } from "../node/node.ts";
+import type { ServiceRegistration } from "../ports/network.ts";
 
 /** How long calls that are under way may take to end when the node stops. */
 const GRACE_MS = 2_000;
@@ -55,24 +56,27 @@ export async function serve({ config, version, onOwnerLost }: ServeOptions): Pro
     telemetry,
     counters: () => telemetry.counters(),
   });
-  const { clients, operators } = node.services;
-  const listen = { clock, telemetry };
-  const clientServer = await GrpcServer.listen({ ...listen, address: config.listen, services: clients });
-  const adminServer = await GrpcServer.listen({ ...listen, address: config.adminListen, services: operators });
-  await node.start();
-  const servers = [clientServer, adminServer];
-  for (const server of servers) server.setServing("", true);
-  for (const { service } of clients) clientServer.setServing(service.typeName, true);
-  for (const { service } of operators) adminServer.setServing(service.typeName, true);
-  return {
-    clients: clientServer.address,
-    admin: adminServer.address,
-    node,
-    async stop() {
-      await node.stop();
-      await Promise.all(servers.map((server) => server.close({ graceMs: GRACE_MS })));
-      await coordinator.close();
-      await database.close();
-    },
+  const servers: GrpcServer[] = [];
+  const stop = async () => {
+    await node.stop();
+    await Promise.all(servers.map((server) => server.close({ graceMs: GRACE_MS })));
+    await coordinator.close();
+    await database.close();
   };
+  try {
+    // A node that listened before it leads would refuse what it is sent in its first moments.
+    await node.start();
+    const listen = async (address: string, services: readonly ServiceRegistration[]) => {
+      const server = await GrpcServer.listen({ clock, telemetry, address, services });
+      servers.push(server);
+      for (const service of ["", ...services.map(({ service }) => service.typeName)]) server.setServing(service, true);
+      return server.address;
+    };
+    const clients = await listen(config.listen, node.services.clients);
+    const admin = await listen(config.adminListen, node.services.operators);
+    return { clients, admin, node, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 }

@@ -28,7 +28,7 @@ import { Homes } from "./homes.ts";
 import { keys } from "./keys.ts";
 import { NodeLease } from "./lease.ts";
 import { News } from "./news.ts";
-import { Nodes } from "./nodes.ts";
+import { type LiveNode, Nodes } from "./nodes.ts";
 import { agreeOnPlacement, type Placement } from "./placement.ts";
 import { Preparation } from "./preparation.ts";
 import { Rounds } from "./rounds.ts";
@@ -224,6 +224,16 @@ export class Membership {
     return this.#tenures.locate(conversation);
   }
 
+  /** The nodes of the cluster with their addresses, this one included, as far as this node knows. */
+  nodes(): readonly LiveNode[] {
+    return this.#nodes.all();
+  }
+
+  /** `changed` is called whenever `nodes()` may have changed; it must not throw. The answer ends that. */
+  watchNodes(changed: () => void): () => void {
+    return this.#nodes.watch(changed);
+  }
+
   get #bound(): MembershipListener {
     invariant(this.#listener !== undefined, "the membership has a listener");
     return this.#listener;
@@ -312,7 +322,7 @@ export class Membership {
 
   #leaseEnded(lease: NodeLease, reason: string): void {
     const { telemetry } = this.#options;
-    telemetry.log("warn", "lease.ended", { lease: lease.id, reason });
+    telemetry.log(this.#state.kind === "left" ? "info" : "warn", "lease.ended", { lease: lease.id, reason });
     telemetry.count("lease.ended");
     if (this.#session?.lease === lease) {
       this.#session = undefined;

@@ -10,8 +10,9 @@
  * new: a producer's counters follow each other without a gap, so a counter at or below its last one was used; and the
  * largest producer id that was ever evicted is kept, below which an unknown producer may be one that was forgotten.
  */
-import { create } from "@bufbuild/protobuf";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import { type DedupProducer, type DedupState, DedupStateSchema, type Entry } from "../gen/meridian/v1/stored_pb.ts";
+import { PayloadSchema } from "../gen/meridian/v1/types_pb.ts";
 import { MeridianError } from "../kernel/errors.ts";
 import { digest64, hash128 } from "../kernel/hash.ts";
 import { LIMITS } from "../kernel/limits.ts";
@@ -267,8 +268,14 @@ function senderDigest(sender: string): bigint {
   return digest64(encoder.encode(sender));
 }
 
-function contentDigest(content: { readonly payload: Uint8Array; readonly key: Uint8Array }): bigint {
-  return content.key.length > 0 ? digest64(content.key, content.payload) : digest64(content.payload);
+/**
+ * A session's retry repeats the very bytes. Whoever repeats a key says the same thing again, perhaps days later and from
+ * another process: then the payload's type and body are the content, and its time and trace are not.
+ */
+function contentDigest({ payload, key }: { readonly payload: Uint8Array; readonly key: Uint8Array }): bigint {
+  if (key.length === 0) return digest64(payload);
+  const { type, body } = fromBinary(PayloadSchema, payload);
+  return digest64(encoder.encode(`${type}\0`), body);
 }
 
 function refused(code: ConstructorParameters<typeof MeridianError>[0], message: string): Verdict {

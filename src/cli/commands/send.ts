@@ -26,7 +26,7 @@ export function addSend(program: Command, cli: Cli): void {
       "-t, --type <type>",
       "what the message is, such as text/markdown (default: text/plain for an argument, nothing for -)",
     )
-    .option("-k, --key <key>", "recognises the message when it is sent again: it is then accepted once")
+    .option("-k, --key <key>", "of several messages with one key only one is accepted, over the last 65,536")
     .option(
       "--timeout <seconds>",
       `give up after this long (default: ${TIMEOUT_S})`,
@@ -38,7 +38,7 @@ export function addSend(program: Command, cli: Cli): void {
     command,
     'meridian send standup "good morning"',
     "meridian send standup - --type text/markdown < report.md",
-    "meridian send orders '{\"id\":7}' --sender shop --key order-7   # safe to run again",
+    "meridian send orders '{\"id\":7}' --sender shop --key order-7   # at most once, however often it is run",
   );
 }
 

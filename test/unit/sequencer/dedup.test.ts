@@ -1,7 +1,8 @@
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Entry, EntrySchema } from "../../../src/gen/meridian/v1/stored_pb.ts";
+import { PayloadSchema } from "../../../src/gen/meridian/v1/types_pb.ts";
 import { LIMITS } from "../../../src/kernel/limits.ts";
 import { EMPTY } from "../../../src/log/batch.ts";
 import { encodeCheckpoint } from "../../../src/log/checkpoint.ts";
@@ -97,6 +98,14 @@ describe("dedup by key", () => {
     expect(dedup.judge(keyed("b", "k1"))).toMatchObject({ kind: "refused", error: { code: "KEY_CONFLICT" } });
   });
 
+  it("takes type and body for the content of a key: its sender repeats it at another time [G3]", () => {
+    const later = toBinary(PayloadSchema, create(PayloadSchema, { type: "text/plain", body: text.encode("a"), sentAtMs: 99n }));
+    const other = toBinary(PayloadSchema, create(PayloadSchema, { type: "text/html", body: text.encode("a"), sentAtMs: 1n }));
+    const dedup = applied(keyed("a", "k1"));
+    expect(dedup.judge(keyed("a", "k1", { payload: later }))).toMatchObject({ kind: "known-key", seq: 1 });
+    expect(dedup.judge(keyed("a", "k1", { payload: other }))).toMatchObject({ error: { code: "KEY_CONFLICT" } });
+  });
+
   it("uses up the counter of a session whose key another session has used", () => {
     const dedup = applied(keyed("a", "k1"));
     const again = keyed("a", "k1", { producer: 7n, counter: 1 });
@@ -151,5 +160,5 @@ describe("the dedup state", () => {
     }
     const bytes = encodeCheckpoint({ watermark: EMPTY, lastId: 0n, dedup: dedup.snapshot() });
     expect(bytes.length).toBeLessThanOrEqual(LIMITS.checkpointBytes);
-  });
+  }, 60_000);
 });

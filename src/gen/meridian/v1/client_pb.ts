@@ -1024,7 +1024,7 @@ export type SendRequest = Message<"meridian.v1.SendRequest"> & {
   sender: string;
 
   /**
-   * Makes the call repeatable: the same key with the same content gets the same answer. At most 256 bytes; empty for none.
+   * Makes the call repeatable: the same key with the same type and body gets the same answer. At most 256 bytes; empty for none.
    *
    * @generated from field: bytes key = 5;
    */
@@ -1046,7 +1046,7 @@ export type SendRequest = Message<"meridian.v1.SendRequest"> & {
   aboveId: bigint;
 
   /**
-   * When it was sent, by the client's clock; 0 if the caller does not say. Part of the content: repeat it with the key.
+   * When it was sent, by the client's clock, in milliseconds of UTC; 0 if the caller does not say.
    *
    * @generated from field: uint64 sent_at_ms = 8;
    */
