@@ -21,7 +21,8 @@ export type { HandlerContext, OnDeadLetter, OnMessage } from "./client/handler.t
 export type { Message } from "./client/messages.ts";
 export type { Outcome } from "./client/outcome.ts";
 export type { Producer, SendOptions } from "./client/producer.ts";
-export type { SubscribeOptions, Subscription, Truncation } from "./client/subscription.ts";
+export type { SubscribeOptions, Truncation } from "./client/subscribe-options.ts";
+export type { Subscription } from "./client/subscription.ts";
 export { type Code, type ErrorOptions, MeridianError, type Retry } from "./kernel/errors.ts";
 
 /**

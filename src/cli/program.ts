@@ -52,6 +52,6 @@ function buildProgram(cli: Cli, help: { text: string }): Command {
   addIds(program, cli);
   addReset(program, cli);
   addExamples(program, "meridian start", 'meridian send standup "good morning"', "meridian tail standup --from-start");
-  program.addHelpText("after", "\nExit codes: 0 done, 1 violation found, 2 usage, 3 unavailable, 4 outcome unknown.\n");
+  program.addHelpText("after", "\nExit codes: 0 done, 1 violation found, 2 usage, 3 unavailable, 4 outcome unknown.");
   return program;
 }

@@ -9,6 +9,7 @@ import type { MeridianError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { NodeConfig } from "../node/config.ts";
 import { MeridianNode } from "../node/node.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { ServiceRegistration } from "../ports/network.ts";
 
 /** How long calls that are under way may take to end when the node stops. */
@@ -57,7 +58,9 @@ export async function serve({ config, version, onOwnerLost }: ServeOptions): Pro
     counters: () => telemetry.counters(),
   });
   const servers: GrpcServer[] = [];
+  const health = new Health(node, clock, servers);
   const stop = async () => {
+    health.stop();
     await node.stop();
     await Promise.all(servers.map((server) => server.close({ graceMs: GRACE_MS })));
     await coordinator.close();
@@ -69,14 +72,40 @@ export async function serve({ config, version, onOwnerLost }: ServeOptions): Pro
     const listen = async (address: string, services: readonly ServiceRegistration[]) => {
       const server = await GrpcServer.listen({ clock, telemetry, address, services });
       servers.push(server);
-      for (const service of ["", ...services.map(({ service }) => service.typeName)]) server.setServing(service, true);
       return server.address;
     };
     const clients = await listen(config.listen, node.services.clients);
     const admin = await listen(config.adminListen, node.services.operators);
+    health.tell();
     return { clients, admin, node, stop };
   } catch (error) {
     await stop();
     throw error;
+  }
+}
+
+const HEALTH_MS = 1_000;
+
+/** Tells health checks, every second, whether the node serves now: it has a lease and a worker number. */
+class Health {
+  readonly #node: MeridianNode;
+  readonly #clock: Clock;
+  readonly #servers: readonly GrpcServer[];
+  #cancel: () => void = () => {};
+
+  constructor(node: MeridianNode, clock: Clock, servers: readonly GrpcServer[]) {
+    this.#node = node;
+    this.#clock = clock;
+    this.#servers = servers;
+  }
+
+  tell(): void {
+    const serving = this.#node.reasons().length === 0;
+    for (const server of this.#servers) server.setServing(serving);
+    this.#cancel = this.#clock.after(HEALTH_MS, () => this.tell());
+  }
+
+  stop(): void {
+    this.#cancel();
   }
 }

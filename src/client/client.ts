@@ -14,7 +14,8 @@ import { type Outcome, parseRetryKey } from "./outcome.ts";
 import { Producer, type SendOptions } from "./producer.ts";
 import { SeenIds } from "./seen-ids.ts";
 import { checkDeadline, Sends } from "./sends.ts";
-import { type SubscribeOptions, Subscription } from "./subscription.ts";
+import type { SubscribeOptions } from "./subscribe-options.ts";
+import { Subscription } from "./subscription.ts";
 
 export interface ClientOptions {
   /** Nodes as `host:port`, the preferred one first; any node takes any call. */

@@ -30,7 +30,7 @@ export interface ConnectionOptions {
   readonly onOutcomes: (outcomes: Outcomes) => void;
 }
 
-const PAUSE = { firstMs: 100, maxMs: 5_000 };
+const PAUSE = { firstMs: 100, maxMs: 2_000 };
 /** A session that ends sooner counts as a failure: a node that lets in and throws out must not be called in a hot loop. */
 const STABLE_MS = 5_000;
 

@@ -6,6 +6,7 @@ import { LIMITS } from "../kernel/limits.ts";
 import { sleep, withDeadline } from "../kernel/timing.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
+import { onAbort } from "./on-abort.ts";
 
 /**
  * The application's own memory of how far it has handled its conversations. It is the authority: what `load` answers is
@@ -18,6 +19,33 @@ export interface CursorStore {
   save(conversation: string, seq: number): Promise<void> | void;
 }
 
+const PAUSE = { firstMs: 100, maxMs: 5_000 };
+
+export interface LoadCursorOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly cursors: CursorStore;
+  readonly conversation: string;
+  readonly signal: AbortSignal;
+  readonly onFault: (what: string, error: MeridianError) => void;
+}
+
+/** Where the application's store says to go on. Throws UNAVAILABLE after 5 tries: a guessed start would lose or repeat. */
+export async function loadCursor(options: LoadCursorOptions): Promise<number | undefined> {
+  const { clock, random, cursors, conversation, signal, onFault } = options;
+  for (let failures = 0; !signal.aborted; failures += 1) {
+    try {
+      return await cursors.load(conversation);
+    } catch (cause) {
+      const error = new MeridianError("UNAVAILABLE", "the cursor store could not be read", { cause });
+      if (failures + 1 >= LIMITS.handlerTries) throw error;
+      onFault("a cursor could not be loaded", error);
+      await sleep(clock, backoffMs(failures, PAUSE, random.u32()), signal);
+    }
+  }
+  return undefined;
+}
+
 export interface CursorSaverOptions {
   readonly clock: Clock;
   readonly random: Random;
@@ -25,8 +53,6 @@ export interface CursorSaverOptions {
   readonly save: (seq: number) => Promise<void>;
   readonly onFault: (what: string, error: MeridianError) => void;
 }
-
-const PAUSE = { firstMs: 100, maxMs: 5_000 };
 
 /** Moves a cursor after what was handled: one save at a time, always of the newest position, again after failures. */
 export class CursorSaver {
@@ -77,7 +103,7 @@ export class CursorSaver {
     for (let failures = 0; this.#savedSeq < this.#wantedSeq && !signal.aborted; ) {
       const seq = this.#wantedSeq;
       try {
-        await Promise.race([save(seq), aborted(signal)]);
+        await unlessAborted(save(seq), signal);
         this.#savedSeq = seq;
         failures = 0;
       } catch (thrown) {
@@ -96,11 +122,10 @@ export class CursorSaver {
   }
 }
 
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const abort = () => reject(new MeridianError("UNAVAILABLE", "the save was given up"));
-    if (signal.aborted) abort();
-    else signal.addEventListener("abort", abort, { once: true });
+function unlessAborted(saving: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const forget = onAbort(signal, () => reject(new MeridianError("UNAVAILABLE", "the save was given up")));
+    saving.then(resolve, reject).finally(forget);
   });
 }
 

@@ -11,6 +11,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { Connection, SessionUser } from "./connection.ts";
 import type { Events } from "./events.ts";
+import { HoleFiller, type Question } from "./hole-filler.ts";
 import { Intake, type Item, lastIdOf } from "./intake.ts";
 import type { SeenIds } from "./seen-ids.ts";
 import type { Session, SubscriptionLine } from "./session.ts";
@@ -42,6 +43,7 @@ const PAUSE = { firstMs: 100, maxMs: 5_000 };
 export class Reader implements SessionUser {
   readonly #options: ReaderOptions;
   readonly #background: Background;
+  readonly #filler: HoleFiller;
   /** Undefined until the start is known. */
   #intake: Intake | undefined;
   #session: Session | undefined;
@@ -50,9 +52,6 @@ export class Reader implements SessionUser {
   #headSeq = 0;
   /** Credit of handled bytes that was not granted again yet. */
   #freed = 0;
-  #isFilling = false;
-  /** The last answer was that there is nothing to fetch: until something new arrives, asking again is idle. */
-  #isFillIdle = false;
   /** Where a doubtful batch came: a second one at the same place ends the subscription. */
   #doubtSeq: number | undefined;
   /** How often nodes have ended the subscription since something last came. */
@@ -62,6 +61,13 @@ export class Reader implements SessionUser {
   constructor(options: ReaderOptions) {
     this.#options = options;
     this.#background = new Background((what, error) => this.#end(this.#fault(what, error)));
+    this.#filler = new HoleFiller({
+      ...options,
+      background: this.#background,
+      question: () => this.#question(),
+      take: (answer) => this.#fetched(answer),
+      onFailed: (error) => (error.code === "CORRUPT" ? this.#doubt(error) : this.#end(error)),
+    });
     if (options.after !== "head" && options.consumer === "") this.#intake = new Intake(options.conversation, options.after);
   }
 
@@ -92,7 +98,7 @@ export class Reader implements SessionUser {
     if (item.kind !== "entry") return;
     this.#intake?.release(item);
     this.#free(item.credit);
-    this.#lookForHole();
+    this.#filler.look();
   }
 
   /** Answers false while no session follows the conversation. */
@@ -104,9 +110,8 @@ export class Reader implements SessionUser {
 
   attached(session: Session): void {
     this.#session = session;
-    this.#isFillIdle = false;
     this.#subscribe();
-    this.#lookForHole();
+    this.#filler.awaken();
   }
 
   detached(): void {
@@ -161,8 +166,7 @@ export class Reader implements SessionUser {
   #delivered(batches: readonly Uint8Array[]): void {
     this.#accept(batches, true);
     this.#refusals = 0;
-    this.#isFillIdle = false;
-    this.#lookForHole();
+    this.#filler.awaken();
     this.#options.onNews();
   }
 
@@ -227,69 +231,29 @@ export class Reader implements SessionUser {
       return this.#end(error);
     }
     this.#background.run("subscribing again", async (signal) => {
-      await this.#pause(this.#refusals, signal);
+      const { clock, random } = this.#options;
+      await sleep(clock, backoffMs(this.#refusals, PAUSE, random.u32()), signal);
       this.#refusals += 1;
       if (this.#session === session && this.#line === undefined && !signal.aborted) this.#subscribe();
     });
   }
 
-  #lookForHole(): void {
-    if (this.#isFilling || this.#isFillIdle || !this.#canFill()) return;
-    this.#isFilling = true;
-    this.#background.run("filling a hole", async (signal) => {
-      try {
-        await sleep(this.#options.clock, LIMITS.holeWaitMs, signal);
-        await this.#fillHole(signal);
-      } finally {
-        this.#isFilling = false;
-      }
-      if (!signal.aborted) this.#lookForHole();
-    });
-  }
-
-  #canFill(): boolean {
+  #question(): Question | undefined {
     const { hole, readyBytes } = this.#intake ?? { hole: undefined, readyBytes: 0 };
+    const session = this.#session;
     const hasRoom = readyBytes < LIMITS.subscriptionCreditBytes;
-    return hole !== undefined && hasRoom && this.#session !== undefined && this.#error === undefined;
+    return hole === undefined || session === undefined || session.isOver || !hasRoom ? undefined : { session, ...hole };
   }
 
-  /** Every answer either shortens the hole, ends the asking, or costs a pause. */
-  async #fillHole(signal: AbortSignal): Promise<void> {
-    for (let failures = 0; !signal.aborted && this.#canFill(); ) {
-      const hole = this.#intake?.hole;
-      const session = this.#session;
-      if (hole === undefined || session === undefined) return;
-      try {
-        const answer = await session.fetch(this.#options.conversation, hole.fromSeq, hole.toSeq);
-        if (signal.aborted || this.#session !== session) return;
-        this.#fetched(answer);
-        if (this.#isFillIdle) return;
-        failures = 0;
-      } catch (thrown) {
-        const error = MeridianError.from(thrown);
-        if (error.code === "CORRUPT") this.#doubt(error);
-        else if (error.retry === "never") this.#end(error);
-        if (error.retry === "never" || this.#session !== session) return;
-        await this.#pause(failures, signal);
-        failures += 1;
-      }
-    }
-  }
-
-  #fetched(answer: Fetched["answer"]): void {
+  #fetched(answer: Fetched["answer"]): boolean {
     const intake = this.#intakeNow();
     const { tipSeq } = intake;
     if (answer.case === "entries") this.#accept(answer.value.batches, false);
     if (answer.case === "notYet") this.#metHead({ seq: Number(answer.value.seq), hash: hashFromBytes(answer.value.hash) });
     if (answer.case === "truncatedAt") this.#free(intake.jump("truncated", Number(answer.value)));
     if (answer.case === "error") throw fromErrorDetail(answer.value);
-    this.#isFillIdle = intake.tipSeq === tipSeq;
     this.#options.onNews();
-  }
-
-  #pause(tries: number, signal: AbortSignal): Promise<void> {
-    const { clock, random } = this.#options;
-    return sleep(clock, backoffMs(tries, PAUSE, random.u32()), signal);
+    return intake.tipSeq > tipSeq;
   }
 
   #fault(what: string, error: MeridianError): MeridianError {

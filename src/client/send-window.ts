@@ -14,17 +14,17 @@
  * its place: `expired`. Anything else that is not `committed` is `unknown`: the skip goes on being sent, because later
  * messages cannot pass it, but the sender is not kept waiting for it.
  */
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { OutcomeRun, SubmitItemSchema } from "../gen/meridian/v1/client_pb.ts";
-import { backoffMs } from "../kernel/backoff.ts";
+import type { OutcomeRun } from "../gen/meridian/v1/client_pb.ts";
 import { fromErrorDetail } from "../kernel/error-wire.ts";
 import { MeridianError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import { Alarm } from "./alarm.ts";
+import { bytesOf, chunkOf, itemOf } from "./chunk.ts";
 import { formatRetryKey } from "./outcome.ts";
 import { PendingSend } from "./pending-send.ts";
+import { Pump } from "./pump.ts";
 import type { SeenIds } from "./seen-ids.ts";
 import type { SendQueue } from "./send-queue.ts";
 import type { Session } from "./session.ts";
@@ -45,8 +45,6 @@ export interface WindowOptions {
   readonly onIdle: () => void;
 }
 
-const PAUSE = { firstMs: 50, maxMs: 5_000 };
-
 export class SendWindow {
   readonly #options: WindowOptions;
   /** By counter; without an outcome, except for refused ones that still need their skip. */
@@ -60,17 +58,17 @@ export class SendWindow {
   #frames: number[] = [];
   /** Some counter is to be submitted again. */
   #isBehind = false;
-  #failures = 0;
-  #endPause: (() => void) | undefined;
-  #isPumpDue = false;
+  readonly #aborted: PendingSend[] = [];
   /** Since when nothing was answered, while something awaits its answer. */
   #silentSinceMs: number | undefined;
   readonly #alarm: Alarm;
+  readonly #pump: Pump;
 
   constructor(options: WindowOptions) {
     this.#options = options;
     this.#next = options.firstCounter;
     this.#alarm = new Alarm(options.clock, () => this.#checkDeadlines());
+    this.#pump = new Pump({ ...options, run: () => this.#submitWhatMayGo() });
   }
 
   get isIdle(): boolean {
@@ -81,8 +79,8 @@ export class SendWindow {
   resume(session: Session, producer: bigint): void {
     this.#session = session;
     this.#producer = producer;
-    this.#endPause?.();
-    this.#pump();
+    this.#pump.endPause();
+    this.#submitWhatMayGo();
   }
 
   /** The session is over: of what was under way nothing is known. */
@@ -102,16 +100,28 @@ export class SendWindow {
     send.window = this;
     this.#waiting.push(send);
     this.#alarm.ringBy(send.deadlineMs);
-    this.#pumpSoon();
+    this.#submitSoon();
   }
 
-  /** Ends a send that its caller no longer wants, or that has tried for long enough. */
+  /** Ends a send that its caller no longer wants. One signal may end thousands: they are ended together. */
+  abort(send: PendingSend, reason: MeridianError): void {
+    send.reason = reason;
+    if (this.#aborted.push(send) > 1) return;
+    queueMicrotask(() => {
+      const aborted = this.#aborted.splice(0);
+      const isHere = ({ window }: PendingSend) => window === this;
+      this.giveUp(aborted.filter(isHere), reason);
+      for (const moved of aborted) if (!isHere(moved)) moved.window?.abort(moved, reason);
+    });
+  }
+
+  /** Ends sends that are no longer wanted, or that have tried for long enough. */
   giveUp(sends: readonly PendingSend[], reason: MeridianError): void {
     const live = sends.filter((send) => send.isAwaited && !send.isSkip);
     this.#endWaiting(new Set(live.filter((send) => send.counter === 0)), "expired", reason);
     const skips = live.filter((send) => send.counter !== 0);
     for (const send of skips) {
-      send.reason = reason;
+      send.reason ??= reason;
       this.#becomeSkip(send);
     }
     this.#submitSkips(skips);
@@ -120,9 +130,8 @@ export class SendWindow {
 
   /** Settles an unknown outcome: whatever stands at this counter, or else a skip. */
   resolve(counter: number, deadlineMs: number): PendingSend {
-    if (counter >= this.#next) {
-      if (!this.#options.isForeign) throw new MeridianError("INVALID_ARGUMENT", "no send of this client had this retry key");
-      this.#next = counter + 1;
+    if (counter >= this.#next && !this.#options.isForeign) {
+      throw new MeridianError("INVALID_ARGUMENT", "no send of this client had this retry key");
     }
     const known = this.#sent.get(counter);
     const send = known ?? this.#fill(counter);
@@ -149,8 +158,7 @@ export class SendWindow {
         }
         if (fate.case === "placed" || fate.case === "skipped") {
           this.#place(send, fate.case, Number(fate.value.seq) + i, fate.value.id + BigInt(i));
-        } else if (fate.case === "error" && awaited === 1) {
-          // With more than one answer to come, the last one decides.
+        } else if (fate.case === "error" && awaited > 0) {
           refusals.push([send, fromErrorDetail(fate.value)]);
         }
       }
@@ -161,7 +169,7 @@ export class SendWindow {
     this.#frames = this.#frames.filter((last) => last >= this.#lowestAwaiting());
     this.#silentSinceMs = this.#lowestAwaiting() === Number.POSITIVE_INFINITY ? undefined : this.#options.clock.monotonicMs();
     this.#checkIdle();
-    this.#pumpSoon();
+    this.#submitSoon();
   }
 
   /** The client closes, or has no producer: nothing more is tried. */
@@ -184,7 +192,7 @@ export class SendWindow {
 
   #place(send: PendingSend, fate: "placed" | "skipped", seq: number, id: bigint): void {
     this.#forget(send);
-    this.#failures = 0;
+    this.#pump.succeeded();
     this.#options.seen.saw(id);
     if (fate === "placed") {
       send.settle({ status: "committed", seq, id });
@@ -249,18 +257,7 @@ export class SendWindow {
 
   #tryAgain(): void {
     this.#isBehind = true;
-    if (this.#endPause !== undefined) return;
-    const { clock, random } = this.#options;
-    const pauseMs = backoffMs(this.#failures, PAUSE, random.u32());
-    this.#failures += 1;
-    const cancel = clock.after(pauseMs, () => {
-      this.#endPause = undefined;
-      this.#pump();
-    });
-    this.#endPause = () => {
-      cancel();
-      this.#endPause = undefined;
-    };
+    this.#pump.pause();
   }
 
   /** Free counters at the end are given out again; a free one with others above it is filled by a skip. */
@@ -278,34 +275,19 @@ export class SendWindow {
     this.#submitSkips(holes);
   }
 
-  #pumpSoon(): void {
-    if (this.#isPumpDue || this.#session === undefined || this.#endPause !== undefined) return;
-    this.#isPumpDue = true;
-    // At once while nothing is under way (after the sends of this very moment), else with what the turn brings.
-    const moment = this.#lowestAwaiting() === Number.POSITIVE_INFINITY ? Promise.resolve() : this.#options.clock.nextTurn();
-    void moment.then(() => {
-      this.#isPumpDue = false;
-      this.#pump();
-    });
+  #submitSoon(): void {
+    if (this.#session !== undefined) this.#pump.soon(this.#lowestAwaiting() === Number.POSITIVE_INFINITY);
   }
 
-  #pump(): void {
-    while (this.#session !== undefined && this.#endPause === undefined && this.#frames.length < LIMITS.submitsInFlight) {
-      if (this.#session.blocked !== undefined) return this.#pumpAfter(this.#session.blocked);
+  #submitWhatMayGo(): void {
+    while (this.#session !== undefined && !this.#pump.isPaused && this.#frames.length < LIMITS.submitsInFlight) {
+      if (this.#session.blocked !== undefined) return this.#pump.after(this.#session.blocked);
       const chunk = this.#isBehind ? this.#takeBehind() : this.#takeWaiting();
-      if (chunk.length === 0) return;
+      const last = chunk.at(-1);
+      if (last === undefined) return;
       this.#submit(this.#session, chunk);
-      this.#frames.push((chunk.at(-1) as PendingSend).counter);
+      this.#frames.push(last.counter);
     }
-  }
-
-  #pumpAfter(moment: Promise<void>): void {
-    if (this.#isPumpDue) return;
-    this.#isPumpDue = true;
-    void moment.then(() => {
-      this.#isPumpDue = false;
-      this.#pump();
-    });
   }
 
   /** The next counters to submit again; none while later ones are under way, so that the wire keeps the order. */
@@ -392,7 +374,7 @@ export class SendWindow {
       send.settle(this.#unknown(send));
     }
     this.#isBehind = false;
-    this.#endPause?.();
+    this.#pump.endPause();
   }
 
   #endWaiting(sends: ReadonlySet<PendingSend>, status: "expired" | "rejected", error: MeridianError): void {
@@ -400,7 +382,7 @@ export class SendWindow {
     this.#waiting = this.#waiting.filter((send) => !sends.has(send));
     for (const send of sends) {
       this.#options.queue.leave(send);
-      send.settle({ status, error });
+      send.settle({ status, error: send.reason ?? error });
     }
   }
 
@@ -423,26 +405,4 @@ export class SendWindow {
     }
     for (const send of [...this.#waiting, ...this.#sent.values()]) if (send.isAwaited) this.#alarm.ringBy(send.deadlineMs);
   }
-}
-
-/** As many of the sends as one submit takes: consecutive counters, up to a batch's messages and bytes, but at least one. */
-function chunkOf(sends: readonly PendingSend[]): PendingSend[] {
-  const chunk: PendingSend[] = [];
-  let bytes = 0;
-  for (const send of sends) {
-    const before = chunk.at(-1);
-    bytes += send.bytes;
-    const isFull = chunk.length === LIMITS.batchMessages || bytes > LIMITS.batchBytes;
-    if (before !== undefined && (isFull || (send.counter !== 0 && send.counter !== before.counter + 1))) break;
-    chunk.push(send);
-  }
-  return chunk;
-}
-
-function bytesOf(sends: readonly PendingSend[]): number {
-  return sends.reduce((sum, send) => sum + send.bytes, 0);
-}
-
-function itemOf(send: PendingSend): MessageInitShape<typeof SubmitItemSchema> {
-  return send.isSkip ? { skip: true } : { payload: send.payload, key: send.key };
 }

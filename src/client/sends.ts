@@ -1,4 +1,5 @@
 import type { Outcomes } from "../gen/meridian/v1/client_pb.ts";
+import { Deferred } from "../kernel/deferred.ts";
 import { MeridianError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -6,6 +7,7 @@ import type { Random } from "../ports/random.ts";
 import type { Connection } from "./connection.ts";
 import type { Events } from "./events.ts";
 import { Identity, type IdentityOptions } from "./identity.ts";
+import { onAbort } from "./on-abort.ts";
 import { formatRetryKey, type Outcome, type RetryKey } from "./outcome.ts";
 import type { PendingSend } from "./pending-send.ts";
 import type { SeenIds } from "./seen-ids.ts";
@@ -70,15 +72,15 @@ export class Sends {
 
   /** Waits for a send's outcome; the signal gives it up. */
   async outcomeOf(send: PendingSend, signal: AbortSignal | undefined): Promise<Outcome> {
-    const abort = () =>
-      send.window?.giveUp([send], new MeridianError("UNAVAILABLE", "the send was aborted", { cause: signal?.reason }));
     const outcome = send.outcome();
+    const forget = onAbort(signal, () => {
+      send.window?.abort(send, new MeridianError("UNAVAILABLE", "the send was aborted", { cause: signal?.reason }));
+    });
     this.#open += 1;
-    signal?.addEventListener("abort", abort, { once: true });
     try {
       return await outcome;
     } finally {
-      signal?.removeEventListener("abort", abort);
+      forget();
       this.#open -= 1;
       if (this.#open === 0) for (const wake of this.#wakeFlushed.splice(0)) wake();
     }
@@ -95,8 +97,10 @@ export class Sends {
       this.#byId.set(key.producer, identity);
       identity.retire();
     }
-    if (signal?.aborted) return unknown;
-    return Promise.race([this.outcomeOf(send, undefined), aborted(signal).then(() => unknown)]);
+    const given = new Deferred<Outcome>();
+    const forget = onAbort(signal, () => given.resolve(unknown));
+    this.outcomeOf(send, undefined).then(given.resolve, given.reject);
+    return given.promise.finally(forget);
   }
 
   /** Resolves when every send has its outcome. */
@@ -119,10 +123,6 @@ export class Sends {
     const error = new MeridianError("UNAVAILABLE", "the client was closed before the send was accepted");
     for (const identity of [...this.#identities]) identity.close("expired", error);
   }
-}
-
-function aborted(signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => signal?.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 /** A deadline that an application asks for. Throws INVALID_ARGUMENT. */

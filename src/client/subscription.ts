@@ -1,47 +1,22 @@
 import { Background } from "../kernel/background.ts";
-import { backoffMs } from "../kernel/backoff.ts";
 import { Deferred } from "../kernel/deferred.ts";
 import { MeridianError } from "../kernel/errors.ts";
 import type { Hash } from "../kernel/hash.ts";
 import { LIMITS } from "../kernel/limits.ts";
-import { checkConversation, checkName } from "../kernel/names.ts";
-import { sleep, withDeadline } from "../kernel/timing.ts";
+import { checkConversation } from "../kernel/names.ts";
+import { withDeadline } from "../kernel/timing.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { Connection } from "./connection.ts";
-import { CursorSaver, type CursorStore, ServerCursor } from "./cursors.ts";
+import { CursorSaver, loadCursor, ServerCursor } from "./cursors.ts";
 import type { Events } from "./events.ts";
-import { Handler, type OnDeadLetter, type OnMessage } from "./handler.ts";
+import { Handler } from "./handler.ts";
 import type { Item } from "./intake.ts";
 import { type Message, messageOf } from "./messages.ts";
+import { onAbort } from "./on-abort.ts";
 import { Reader } from "./reader.ts";
 import type { SeenIds } from "./seen-ids.ts";
-
-/** A range that the log does not keep any more: the subscription goes on above `through`. */
-export interface Truncation {
-  readonly after: number;
-  readonly through: number;
-}
-
-export interface SubscribeOptions {
-  /** Start after this seq; "head": with what comes from now on. A cursor has precedence. Default: 0, the beginning. */
-  readonly after?: number | "head";
-  /** The server keeps a cursor under this name, 1 to 256 bytes; the subscription goes on after it. */
-  readonly consumer?: string;
-  /** The application keeps the cursor. Not together with `consumer`. */
-  readonly cursors?: CursorStore;
-  /**
-   * Called for one message at a time, in order; the next one comes after it has returned. When it throws it is called again,
-   * after growing pauses, up to 5 times. Without it, iterate over the subscription.
-   */
-  readonly onMessage?: OnMessage;
-  /** Gets the messages whose handler failed every time; then the subscription goes on. Without it: the event `deadLetter`. */
-  readonly onDeadLetter?: OnDeadLetter;
-  /** Told when the log is not kept from where this subscription is; it goes on after. Without it, that ends the subscription. */
-  readonly onTruncated?: (truncation: Truncation) => void;
-  /** Closes the subscription. */
-  readonly signal?: AbortSignal;
-}
+import { checkOptions, type SubscribeOptions } from "./subscribe-options.ts";
 
 export interface SubscriptionContext {
   readonly clock: Clock;
@@ -51,8 +26,6 @@ export interface SubscriptionContext {
   readonly seen: SeenIds;
   readonly onClosed: (subscription: Subscription) => void;
 }
-
-const PAUSE = { firstMs: 100, maxMs: 5_000 };
 
 /**
  * One conversation, message by message, in order, each once (G1, G4). Either `onMessage` is called, or the subscription is
@@ -75,7 +48,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
   #inHand: Item | undefined;
   #error: MeridianError | undefined;
   #isErrorTold = false;
-  #forgetSignal = () => {};
+  readonly #forgetSignal: () => void;
   #closing: Promise<void> | undefined;
 
   /** Throws INVALID_ARGUMENT. */
@@ -93,15 +66,11 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
       this.#saver = new CursorSaver({
         ...context,
         save: async (seq) => save.save(conversation, seq),
-        onFault: (what, error) => context.events.fault({ what, error, conversation }),
+        onFault: this.#fault,
       });
     }
     this.#background.run("starting the subscription", (signal) => this.#start(signal));
-    const { signal } = options;
-    const abort = () => this.#closeByItself();
-    if (signal?.aborted) abort();
-    else signal?.addEventListener("abort", abort, { once: true });
-    this.#forgetSignal = () => signal?.removeEventListener("abort", abort);
+    this.#forgetSignal = onAbort(options.signal, () => this.#closeByItself());
   }
 
   /** The last handled seq. Before the start is known: the `after` that was asked for, or 0. */
@@ -169,12 +138,14 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
   }
 
   async #start(signal: AbortSignal): Promise<void> {
-    const stored = await this.#loadCursor(signal);
+    const { cursors } = this.#options;
+    const { conversation } = this;
+    const stored = cursors && (await loadCursor({ ...this.#context, cursors, conversation, onFault: this.#fault, signal }));
     if (signal.aborted) return;
     const { connection } = this.#context;
     const reader = new Reader({
       ...this.#context,
-      conversation: this.conversation,
+      conversation,
       consumer: this.#options.consumer ?? "",
       after: stored ?? this.#options.after ?? 0,
       onNews: () => this.#news(),
@@ -190,21 +161,6 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
     connection.join(reader);
     const { onMessage, onDeadLetter } = this.#options;
     if (onMessage !== undefined) await this.#handleAll(new Handler({ ...this.#context, onMessage, onDeadLetter }), signal);
-  }
-
-  async #loadCursor(signal: AbortSignal): Promise<number | undefined> {
-    const { clock, random, events } = this.#context;
-    for (let failures = 0; !signal.aborted; failures += 1) {
-      try {
-        return await this.#options.cursors?.load(this.conversation);
-      } catch (cause) {
-        const error = new MeridianError("UNAVAILABLE", "the cursor store could not be read", { cause });
-        if (failures + 1 >= LIMITS.handlerTries) throw error;
-        events.fault({ what: "a cursor could not be loaded", error, conversation: this.conversation });
-        await sleep(clock, backoffMs(failures, PAUSE, random.u32()), signal);
-      }
-    }
-    return undefined;
   }
 
   async #handleAll(handler: Handler, signal: AbortSignal): Promise<void> {
@@ -278,9 +234,9 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
     this.#closeByItself();
   }
 
-  #fault(what: string, error: MeridianError): void {
+  readonly #fault = (what: string, error: MeridianError): void => {
     this.#context.events.fault({ what, error, conversation: this.conversation });
-  }
+  };
 
   #closeByItself(): void {
     this.close().catch((error: unknown) => this.#fault("the subscription was not closed well", MeridianError.from(error)));
@@ -302,16 +258,6 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
         this.#context.onClosed(this);
       }
     }
-  }
-}
-
-function checkOptions({ after, consumer, cursors }: SubscribeOptions): void {
-  if (after !== undefined && after !== "head" && !(Number.isSafeInteger(after) && after >= 0)) {
-    throw new MeridianError("INVALID_ARGUMENT", `after is a seq or "head", not ${JSON.stringify(after)}`);
-  }
-  if (consumer !== undefined) checkName("the consumer", consumer, LIMITS.consumerBytes);
-  if (consumer !== undefined && cursors !== undefined) {
-    throw new MeridianError("INVALID_ARGUMENT", "give a consumer or a cursor store, not both: one of them is the authority");
   }
 }
 

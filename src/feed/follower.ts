@@ -186,7 +186,7 @@ export class Follower {
     const link = new Link(this);
     this.#link = link;
     const what = `attaching to the leader of ${JSON.stringify(this.conversation)}`;
-    const attaching = leaders.attach(this.conversation, link);
+    const attaching = leaders.attach(this.conversation, link, this.#head);
     try {
       const attachment = await withDeadline(clock, LIMITS.callDeadlineMs, what, attaching, signal);
       link.begin(attachment.head);

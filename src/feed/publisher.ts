@@ -1,6 +1,6 @@
 import type { MeridianError } from "../kernel/errors.ts";
 import type { Batch, Watermark } from "../log/batch.ts";
-import type { FeedListener } from "../routing/leaders.ts";
+import type { Attachment, FeedListener } from "../routing/leaders.ts";
 
 /** The leader's side of a feed: hands each committed batch to everyone who follows the conversation, in order. */
 export class Publisher {
@@ -21,9 +21,9 @@ export class Publisher {
   }
 
   /** Registers and answers the head in one step: a batch that commits later cannot fall between the two. */
-  attach(listener: FeedListener): { head: Watermark; detach: () => void } {
+  attach(listener: FeedListener): Omit<Attachment, "epoch"> {
     this.#listeners.add(listener);
-    return { head: this.#head, detach: () => this.#listeners.delete(listener) };
+    return { head: this.#head, watermark: () => this.#head, detach: () => this.#listeners.delete(listener) };
   }
 
   publish(batch: Batch): void {

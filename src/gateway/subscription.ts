@@ -51,6 +51,9 @@ export class Subscription {
   readonly #abort = new AbortController();
   #state: State = { kind: "starting" };
   #saver: CursorSaver | undefined;
+  #follower: Follower | undefined;
+  /** The last acknowledgement that the saver does not have yet. */
+  #acknowledged: number | undefined;
   #creditBytes: bigint;
   #changed = new Deferred<void>();
 
@@ -77,7 +80,10 @@ export class Subscription {
     } else if (state.kind === "starting" || seq > BigInt(state.delivered)) {
       const upTo = state.kind === "starting" ? "nothing" : `only up to seq ${state.delivered}`;
       this.#refuse(`seq ${seq} was acknowledged, but ${upTo} has been delivered`);
-    } else this.#saver?.save(Number(seq));
+    } else {
+      this.#acknowledged = Number(seq);
+      this.#saveCursor();
+    }
   }
 
   /** Ends the subscription; without an error at the client's wish. */
@@ -99,6 +105,7 @@ export class Subscription {
     try {
       checkConversation(this.#request.conversation);
       const { follower, release } = this.#gateway.followers.follow(this.#request.conversation);
+      this.#follower = follower;
       const unwatch = follower.watch(() => this.#wake());
       try {
         await this.#deliver(follower);
@@ -184,6 +191,17 @@ export class Subscription {
     return loaded;
   }
 
+  /**
+   * A client may have asked to start above the head that this node knows, and acknowledge that place. If it had the messages
+   * from another node, the head will come there; if it made the place up, a cursor there would skip what is yet to come.
+   */
+  #saveCursor(): void {
+    const seq = this.#acknowledged;
+    if (seq === undefined || seq > (this.#follower?.head?.seq ?? 0)) return;
+    this.#acknowledged = undefined;
+    this.#saver?.save(seq);
+  }
+
   #cursorKey(): CursorKey {
     return { conversation: this.#request.conversation, consumer: this.#request.consumer };
   }
@@ -222,6 +240,7 @@ export class Subscription {
   }
 
   #wake(): void {
+    if (this.#state.kind === "delivering") this.#saveCursor();
     const changed = this.#changed;
     this.#changed = new Deferred();
     changed.resolve();

@@ -119,6 +119,21 @@ export const LIMITS = {
   /** A fence is moved once it can be moved this far: a transaction every so often. */
   fenceMoveMs: 2_000,
 
+  /** What a replica in another region, or the embedded coordinator, may take beyond the way there and back. */
+  wanAnswerMs: 2_000,
+  /** Messages on their way in one direction of the emulated wide area; beyond it they are lost, as a network loses them. */
+  wanMessages: 65_536,
+  /** Keys of rows, checkpoints or cursors that a returned replica is compared by at once. */
+  healPageKeys: 1_024,
+  /** Before replicas are compared, so that faults that end together, and what was under way, make one walk. */
+  healPauseMs: 500,
+  /** Checkpoints that are copied to a returned replica together: it bounds their memory. */
+  healCheckpoints: 8,
+  /** Bytes that a delay proxy holds in one direction of a connection; beyond it, it stops reading. At 216 ms: 70 MB/s. */
+  proxyBufferBytes: 8 * MIB,
+  /** Connections of one delay proxy; beyond it new ones are closed at once. */
+  proxyConnections: 1_024,
+
   frameBytes: 4 * MIB,
   /** Written frames and bytes of one stream that have not left yet; from here on its writers are asked to wait. */
   streamWindowFrames: 64,
@@ -170,8 +185,20 @@ export const LIMITS = {
   /** A call that does not say otherwise ends after this. */
   callDeadlineMs: 10_000,
 
+  /** Both ends of a link between nodes speak at least this often… */
   feedHeartbeatMs: 1_000,
+  /** …and break it when they have heard nothing for this long. */
   feedSilenceMs: 3_000,
+  /** Sends of one link that wait for their leaders at the other node; beyond it: OVERLOADED. A round trip at line speed, and more. */
+  linkRunBytes: 32 * MIB,
+  /** Batches of one link that wait to be sent to a follower; beyond it the feed with most of them ends, and its readers read the log. */
+  linkFeedBytes: 16 * MIB,
+  /** Feeds that one node follows at one other: no more than the conversations that one leads. */
+  feedsPerLink: 20_000,
+  /** What a stopping node still has to say to the others, it says within this. */
+  linkGoodbyeMs: 1_000,
+  /** Conversations whose leader is elsewhere than this node's own view says, as their former leaders told. */
+  hintsRemembered: 10_000,
   /** A conversation without traffic and readers is put aside after this. */
   idleMs: 60_000,
   /** Open conversations a node keeps; beyond it the least recently used ones are put aside. */
@@ -216,3 +243,8 @@ invariant(
   LIMITS.frameBytes > LIMITS.historyBytes + LIMITS.deliveryBytes + LIMITS.bodyBytesCeiling + LIMITS.batchBytes,
   "a frame holds the largest history",
 );
+invariant(
+  LIMITS.frameBytes > 2 * (LIMITS.deliveryBytes + LIMITS.bodyBytesCeiling + LIMITS.batchBytes) + 16 * LIMITS.feedsPerLink,
+  "a frame between nodes holds sends, batches and a heartbeat",
+);
+invariant(LIMITS.linkFeedBytes >= 4 * LIMITS.streamWindowBytes, "a feed is not ended for what a stream takes at once");

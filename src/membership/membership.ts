@@ -9,7 +9,6 @@
  * `handover.ts`). This file only puts them together.
  */
 import { Background } from "../kernel/background.ts";
-import { backoffMs } from "../kernel/backoff.ts";
 import { Deferred } from "../kernel/deferred.ts";
 import { invariant, MeridianError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
@@ -26,20 +25,17 @@ import { Handover } from "./handover.ts";
 import type { Ground } from "./home-key.ts";
 import { Homes } from "./homes.ts";
 import { keys } from "./keys.ts";
-import { NodeLease } from "./lease.ts";
+import type { NodeLease } from "./lease.ts";
 import { News } from "./news.ts";
 import { type LiveNode, Nodes } from "./nodes.ts";
-import { agreeOnPlacement, type Placement } from "./placement.ts";
 import { Preparation } from "./preparation.ts";
 import { Rounds } from "./rounds.ts";
-import { type Session, ShardKeys } from "./shard-key.ts";
+import { type MembershipState, type Session, Sessions } from "./sessions.ts";
+import { ShardKeys } from "./shard-key.ts";
 import { Shards } from "./shards.ts";
 import type { Tenure } from "./tenure.ts";
 import { type Location, Tenures } from "./tenures.ts";
 import { Watch } from "./watch.ts";
-
-const REJOIN = { firstMs: 100, maxMs: 5_000 };
-const REVOKE_TRIES = 8;
 
 export interface MembershipOptions {
   readonly coordinator: Coordinator;
@@ -72,18 +68,12 @@ export interface MembershipListener {
   drainClaim(claim: Claim): Promise<"drained" | "failed">;
 }
 
-export type MembershipState =
-  | { readonly kind: "joining"; readonly reason: string }
-  /** Has a lease, and leads what its claims give it. */
-  | { readonly kind: "member" }
-  /** Leads nothing until an operator mends what the error says. */
-  | { readonly kind: "refused"; readonly error: MeridianError }
-  | { readonly kind: "left" };
+export type { MembershipState } from "./sessions.ts";
 
 export class Membership {
   readonly #options: MembershipOptions;
   readonly #background: Background;
-  readonly #calls: Calls;
+  readonly #sessions: Sessions;
   readonly #nodes = new Nodes();
   readonly #shards: Shards;
   readonly #homes: Homes;
@@ -95,15 +85,10 @@ export class Membership {
   readonly #tenures: Tenures;
   readonly #started = new Deferred<void>();
   #listener: MembershipListener | undefined;
-  #session: Session | undefined;
-  #placement: Placement | undefined;
   /** Of the present watch; 0: nothing was seen yet. */
   #viewedAt = 0;
-  /** While this stands the coordinator is not trusted, until its cluster or incarnation changes. */
-  #distrust: MeridianError | undefined;
   #firstRoundDone = false;
   #stopped: Promise<void> | undefined;
-  #state: MembershipState = { kind: "joining", reason: "not started" };
   /** Ends the pause between two rounds. */
   #wake: () => void = () => {};
 
@@ -115,7 +100,21 @@ export class Membership {
     this.#background = new Background((what, error) => {
       telemetry.log("error", "membership.background-failed", { what, code: error.code, message: error.message });
     });
-    this.#calls = new Calls({ coordinator, clock, telemetry, deadlineMs: callDeadlineMs });
+    const calls = new Calls({ coordinator, clock, telemetry, deadlineMs: callDeadlineMs });
+    const background = this.#background;
+    this.#sessions = new Sessions({
+      calls,
+      background,
+      clock,
+      random,
+      telemetry,
+      placement: options,
+      lease: { ttlMs: options.leaseTtlMs, renewMs: options.leaseRenewMs, marginMs: options.leaseMarginMs },
+      eraBegan: () => this.#eraBegan(),
+      began: (session) => this.#sessionBegan(session),
+      ended: () => this.#sessionEnded(),
+      refused: (error) => this.#started.reject(error),
+    });
     this.#homes = new Homes(regions);
     this.#shards = new Shards({
       regions,
@@ -128,12 +127,11 @@ export class Membership {
       shards: this.#shards,
       homes: this.#homes,
       telemetry,
-      placementSeen: (age) => this.#placementSeen(age),
+      placementSeen: (age) => this.#sessions.sawPlacement(age),
     });
-    const ground: Ground = { calls: this.#calls, news, homes: this.#homes, clock, random, telemetry, regions };
-    const background = this.#background;
+    const ground: Ground = { calls, news, homes: this.#homes, clock, random, telemetry, regions };
     this.#watch = new Watch({ ...ground, coordinator, background, viewed: (revision) => this.#viewed(revision) });
-    this.#shardKeys = new ShardKeys({ calls: this.#calls, news, address });
+    this.#shardKeys = new ShardKeys({ calls, news, address });
     const shardKeys = this.#shardKeys;
     this.#preparation = new Preparation({
       ground,
@@ -141,7 +139,7 @@ export class Membership {
       store: options.store,
       callDeadlineMs,
       viewedAt: () => this.#viewedAt,
-      refuse: (error) => this.#refuse(error),
+      refuse: (error) => this.#sessions.refuse(error),
     });
     this.#handover = new Handover({ ground, shardKeys, drain: (claim) => this.#bound.drainClaim(claim) });
     const [shards, nodes, handover] = [this.#shards, this.#nodes, this.#handover];
@@ -163,7 +161,7 @@ export class Membership {
   async start(): Promise<void> {
     invariant(this.#listener !== undefined, "the membership has a listener before it starts");
     const { clock, leaseTtlMs } = this.#options;
-    this.#background.run("keeping a lease", (signal) => this.#keepLease(signal));
+    this.#background.run("keeping a lease", (signal) => this.#sessions.run(signal));
     this.#background.run("watching", (signal) => this.#watch.run(signal));
     this.#background.run("rounds of claims", (signal) => this.#runRounds(signal));
     this.#background.run("refreshing the view", async (signal) => {
@@ -191,18 +189,17 @@ export class Membership {
   }
 
   get state(): MembershipState {
-    if (this.#state.kind === "member" && this.leaseLeftMs() === 0) return { kind: "joining", reason: "the lease has ended" };
-    return this.#state;
+    return this.#sessions.state;
   }
 
   /** What worker numbers stand on, too; undefined without a lease. */
   lease(): NodeLease | undefined {
-    return this.#session?.lease;
+    return this.#sessions.present?.lease;
   }
 
   /** Milliseconds until this node's lease deadline; 0 without a lease. */
   leaseLeftMs(): number {
-    return this.#session?.lease.leftMs() ?? 0;
+    return this.#sessions.present?.lease.leftMs() ?? 0;
   }
 
   /** `<region>/<number>` of the shards whose conversations may be opened here now. */
@@ -240,60 +237,20 @@ export class Membership {
   }
 
   async #stop(): Promise<void> {
-    this.#state = { kind: "left" };
-    const session = this.#session;
-    if (session?.lease.alive() === true) {
-      await this.#leave(session);
-      session.lease.end("the node stops");
-    }
+    this.#sessions.leave();
+    const session = this.#sessions.present;
+    if (session !== undefined) await this.#leave(session);
+    this.#sessions.end();
     this.#watch.restart();
     await this.#background.stop();
   }
 
   #obstacle(): string | undefined {
-    if (this.#state.kind === "left") return "this node is leaving the cluster";
-    return this.#session?.lease.alive() === true ? undefined : "this node has no lease";
+    if (this.state.kind === "left") return "this node is leaving the cluster";
+    return this.#sessions.present === undefined ? "this node has no lease" : undefined;
   }
 
-  async #keepLease(signal: AbortSignal): Promise<void> {
-    const { clock, random } = this.#options;
-    for (let tries = 0; !signal.aborted; tries += 1) {
-      try {
-        const lease = await this.#join();
-        tries = 0;
-        await lease.keep(signal);
-      } catch (thrown) {
-        this.#notJoined(MeridianError.from(thrown));
-      }
-      await sleep(clock, backoffMs(tries, REJOIN, random.u32()), signal);
-    }
-  }
-
-  async #join(): Promise<NodeLease> {
-    const { clock, telemetry, leaseTtlMs, leaseRenewMs, leaseMarginMs } = this.#options;
-    const hindered = this.#clockObstacle();
-    if (hindered !== undefined) throw new MeridianError("CLOCK_UNSYNCED", hindered);
-    const { placement, header } = await agreeOnPlacement(this.#calls, this.#options, this.#placement === undefined);
-    if (this.#calls.enter(header, placement.incarnation)) this.#beginEra();
-    if (this.#distrust !== undefined) throw this.#distrust;
-    this.#placement = placement;
-    const lease = await NodeLease.grant({
-      calls: this.#calls,
-      clock,
-      telemetry,
-      ttlMs: leaseTtlMs,
-      renewMs: leaseRenewMs,
-      marginMs: leaseMarginMs,
-      obstacle: () => this.#clockObstacle(),
-      ended: (ended, reason) => this.#leaseEnded(ended, reason),
-    });
-    this.#beginSession({ lease, placement, joinedMs: clock.monotonicMs() });
-    return lease;
-  }
-
-  /** Another cluster or incarnation: what is known of the former one is void. */
-  #beginEra(): void {
-    this.#distrust = undefined;
+  #eraBegan(): void {
     this.#viewedAt = 0;
     this.#nodes.forget();
     this.#shards.forget();
@@ -301,62 +258,23 @@ export class Membership {
     this.#watch.restart();
   }
 
-  #beginSession(session: Session): void {
-    if (this.#state.kind === "left") return session.lease.end("the node stops");
-    const { lease, placement } = session;
-    this.#session = session;
+  #sessionBegan({ lease, placement }: Session): void {
     this.#shards.begin(lease, placement.incarnation);
-    this.#state = { kind: "member" };
-    this.#options.telemetry.log("info", "lease.granted", { lease: lease.id, incarnation: placement.incarnation });
     this.#wake();
   }
 
-  #notJoined(error: MeridianError): void {
-    const { code, message, advice } = error;
-    this.#options.telemetry.log("warn", "membership.not-joined", { code, message, advice });
-    if (this.#state.kind === "left") return;
-    const final = code === "INVALID_ARGUMENT" || code === "CORRUPT";
-    this.#state = final ? { kind: "refused", error } : { kind: "joining", reason: message };
-    if (final) this.#started.reject(error);
-  }
-
-  #leaseEnded(lease: NodeLease, reason: string): void {
-    const { telemetry } = this.#options;
-    telemetry.log(this.#state.kind === "left" ? "info" : "warn", "lease.ended", { lease: lease.id, reason });
-    telemetry.count("lease.ended");
-    if (this.#session?.lease === lease) {
-      this.#session = undefined;
-      if (this.#state.kind === "member") this.#state = { kind: "joining", reason: `the lease ended: ${reason}` };
-      this.#preparation.end();
-      this.#shards.end();
-    }
-    this.#background.run("revoking a lease", (signal) => this.#revoke(lease, signal));
-  }
-
-  /** So that others need not wait for its TTL; it ends by itself if this does not succeed. */
-  async #revoke(lease: NodeLease, signal: AbortSignal): Promise<void> {
-    const { clock, random } = this.#options;
-    for (let tries = 0; tries < REVOKE_TRIES; tries += 1) {
-      try {
-        return await this.#calls.revoke(lease.id);
-      } catch (thrown) {
-        this.#options.telemetry.log("debug", "lease.not-revoked", {
-          lease: lease.id,
-          message: MeridianError.from(thrown).message,
-        });
-      }
-      if (signal.aborted) return;
-      await sleep(clock, backoffMs(tries, REJOIN, random.u32()), signal);
-    }
+  #sessionEnded(): void {
+    this.#preparation.end();
+    this.#shards.end();
   }
 
   async #runRounds(signal: AbortSignal): Promise<void> {
     const { clock, leaseRenewMs } = this.#options;
     while (!signal.aborted) {
-      const session = this.#session;
-      if (session?.lease.alive() === true && this.#viewedAt > 0 && this.#state.kind !== "left") {
+      const session = this.#sessions.present;
+      if (session !== undefined && this.#viewedAt > 0 && this.state.kind !== "left") {
         await this.#rounds.run(session);
-        if (session === this.#session) this.#roundDone();
+        if (session === this.#sessions.present) this.#roundDone();
       }
       if (signal.aborted) return;
       const alarm = new AbortController();
@@ -401,22 +319,6 @@ export class Membership {
     this.#bound.claimLost(claim);
   }
 
-  /** The incarnation was raised, or the placement is gone: nothing that is claimed holds any more. */
-  #placementSeen(age: number): void {
-    if (this.#session !== undefined && age > this.#session.placement.modRevision) {
-      this.#session.lease.end("the cluster's placement has changed");
-    }
-  }
-
-  /** A claim has shown that the coordinator was rewound: no claim of this node may be trusted. */
-  #refuse(error: MeridianError): void {
-    this.#options.telemetry.log("error", "coordinator.rewound", { message: error.message, advice: error.advice });
-    this.#options.telemetry.count("coordinator.rewound");
-    this.#distrust = error;
-    this.#session?.lease.end("the coordinator was rewound");
-    this.#notJoined(error);
-  }
-
   /** Others must not count this node among the live ones any more: first its node key goes, then its shards. */
   async #leave(session: Session): Promise<void> {
     const { region, node } = this.#options;
@@ -426,13 +328,6 @@ export class Membership {
     this.#nodes.exclude(region, node);
     const claims = this.#shards.claims();
     await Promise.all(claims.map((claim) => this.#handover.leave(claim, this.#nodes.choose(claim.region, claim.shard))));
-  }
-
-  #clockObstacle(): string | undefined {
-    const time = this.#options.clock.time();
-    if (!time.synchronised) return `the clock is not synchronised: ${time.reason}`;
-    if (time.errorMs <= LIMITS.clockErrorMs) return undefined;
-    return `the clock may be wrong by ${time.errorMs} ms; at most ${LIMITS.clockErrorMs} ms are allowed`;
   }
 }
 

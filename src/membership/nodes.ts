@@ -19,6 +19,18 @@ export class Nodes {
   #floor = 0;
   #excluded: string | undefined;
   readonly #chosen = new Map<string, LiveNode | undefined>();
+  readonly #watchers = new Set<() => void>();
+
+  /** All that have a key, in no order. */
+  all(): readonly LiveNode[] {
+    return [...this.#live.values()];
+  }
+
+  /** `changed` is called after each change; it must not throw. The answer ends that. */
+  watch(changed: () => void): () => void {
+    this.#watchers.add(changed);
+    return () => this.#watchers.delete(changed);
+  }
 
   /** News of one node key; `owner` is undefined when the key is gone. */
   learn(region: string, node: string, owner: Owner | undefined, age: number): void {
@@ -27,7 +39,7 @@ export class Nodes {
     this.#ages.set(key, age);
     if (owner === undefined) this.#live.delete(key);
     else this.#live.set(key, { region, node, modRevision: age, ...owner });
-    this.#chosen.clear();
+    this.#changed();
   }
 
   /** These are all nodes there were at `revision`. */
@@ -40,7 +52,7 @@ export class Nodes {
       this.#ages.delete(key);
     }
     this.#floor = Math.max(this.#floor, revision);
-    this.#chosen.clear();
+    this.#changed();
   }
 
   /** This node is leaving: it is not chosen any more, whatever is told of its key. */
@@ -52,8 +64,8 @@ export class Nodes {
   forget(): void {
     this.#live.clear();
     this.#ages.clear();
-    this.#chosen.clear();
     this.#floor = 0;
+    this.#changed();
   }
 
   get(region: string, node: string): LiveNode | undefined {
@@ -65,6 +77,11 @@ export class Nodes {
     const key = keys.shard(region, shard);
     if (!this.#chosen.has(key)) this.#chosen.set(key, this.#choose(key, region));
     return this.#chosen.get(key);
+  }
+
+  #changed(): void {
+    this.#chosen.clear();
+    for (const changed of this.#watchers) changed();
   }
 
   #choose(key: string, region: string): LiveNode | undefined {

@@ -2,8 +2,9 @@ import type { Background } from "../kernel/background.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { Handover } from "./handover.ts";
 import type { Ground } from "./home-key.ts";
-import type { Nodes } from "./nodes.ts";
-import type { Session, ShardKeys } from "./shard-key.ts";
+import type { LiveNode, Nodes } from "./nodes.ts";
+import type { Session } from "./sessions.ts";
+import type { ShardKeys } from "./shard-key.ts";
 import type { Shards } from "./shards.ts";
 import { Slots } from "./slots.ts";
 
@@ -31,6 +32,8 @@ export class Rounds {
   readonly #options: RoundsOptions;
   readonly #slots = new Slots(LIMITS.claimsAtOnce);
   readonly #giving = new Set<string>();
+  /** The revision of this node's own key when it was last seen. */
+  #announcedAt = Number.POSITIVE_INFINITY;
   readonly #restUntilMs = new Map<string, number>();
 
   constructor(options: RoundsOptions) {
@@ -41,8 +44,14 @@ export class Rounds {
   async run(session: Session): Promise<void> {
     const { nodes, shards, shardKeys, region, node } = this.#options;
     // Else the node would seem to be gone, to the others and in its own choice, and give all it has away.
-    if (nodes.get(region, node)?.lease !== session.lease.id) await shardKeys.announce(session, region, node);
-    if (nodes.get(region, node)?.lease !== session.lease.id) return;
+    const announced = nodes.get(region, node);
+    if (announced?.lease !== session.lease.id) {
+      if (announced !== undefined && announced.modRevision > this.#announcedAt) this.#warnOfNamesake(announced);
+      await shardKeys.announce(session, region, node);
+    }
+    const own = nodes.get(region, node);
+    if (own?.lease !== session.lease.id) return;
+    this.#announcedAt = own.modRevision;
     const vacant = [...shards.all()].filter((at) => this.#wants(session, at.region, at.shard));
     this.#giveAway();
     await Promise.all(
@@ -52,6 +61,11 @@ export class Rounds {
         }),
       ),
     );
+  }
+
+  /** Harmless to the conversations, but the shards go to and fro between the two. */
+  #warnOfNamesake({ node, region, address }: LiveNode): void {
+    this.#options.ground.telemetry.log("warn", "node.name-taken", { node, region, address });
   }
 
   #wants(session: Session, region: string, shard: number): boolean {

@@ -4,15 +4,7 @@ import type { HeldClaim } from "./claim.ts";
 import { encodeValue, keys, type Owner } from "./keys.ts";
 import type { NodeLease } from "./lease.ts";
 import type { News } from "./news.ts";
-import type { Placement } from "./placement.ts";
-
-/** One stay in the cluster: a lease, and the placement under which everything is claimed with it. */
-export interface Session {
-  readonly lease: NodeLease;
-  readonly placement: Placement;
-  /** By the monotonic clock. */
-  readonly joinedMs: number;
-}
+import type { Session } from "./sessions.ts";
 
 export interface ShardKeysOptions {
   readonly calls: Calls;

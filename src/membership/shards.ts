@@ -2,8 +2,6 @@ import { HeldClaim } from "./claim.ts";
 import { keys, type Owner } from "./keys.ts";
 import type { NodeLease } from "./lease.ts";
 
-export type { Claim } from "./claim.ts";
-
 /** News of one shard key. */
 export interface ShardNews {
   /** Undefined when the key is absent; "unreadable" for a value that no node of ours writes. */

@@ -92,11 +92,13 @@ export class HeldTenure implements Tenure {
   }
 
   async renew(): Promise<Tenure | undefined> {
-    if (this.#state === "open") this.#state = "shut";
+    if (this.#state === "released") return undefined;
+    this.#state = "shut";
+    // Even if nothing can be sent now: who asks for a new epoch must never find this one given out again.
+    this.#doubt();
     for (let tries = 0; ; tries += 1) {
       // No await between this and the sending.
       if (!this.#maySend()) return undefined;
-      this.#doubt();
       const outcome = await this.#homeKey.put(this.claim.region, this.#homeModRevision);
       if (outcome.status === "refused") return undefined;
       if (outcome.status === "applied") {

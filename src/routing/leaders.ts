@@ -14,9 +14,28 @@ export interface Leaders {
 
   /**
    * Registers for the conversation's committed batches: from the answered head on, each is handed over once, in order,
-   * with nothing left out, until `end`. Opens the conversation if nobody leads it.
+   * with nothing left out, until `end`. Opens the conversation if nobody leads it. `known` is the highest watermark that this
+   * node has verified in a feed of the conversation: a leader that finds less than that has lost something (R6).
    */
-  attach(conversation: string, listener: FeedListener): Promise<Attachment>;
+  attach(conversation: string, listener: FeedListener, known?: Watermark): Promise<Attachment>;
+}
+
+/** Leaders that can also be asked about, and moved. */
+export interface Leadership extends Leaders {
+  /** Opens the conversation if nobody leads it. Throws as `Leaders` do. */
+  describe(conversation: string): Promise<LeaderDescription>;
+
+  /** Gives the conversation to another region; answers the epoch it got. Throws as `Leaders` do, and when it did not succeed. */
+  move(conversation: string, region: string): Promise<bigint>;
+}
+
+export interface LeaderDescription {
+  /** The name of the node that leads the conversation. */
+  readonly node: string;
+  /** The region that leads it. */
+  readonly home: string;
+  readonly epoch: bigint;
+  readonly head: Watermark;
 }
 
 /** Messages of one sender for one conversation. */
@@ -60,5 +79,8 @@ export interface Attachment {
   /** Everything up to here is committed and stands in the log; the first batch handed over comes after it. */
   readonly head: Watermark;
   readonly epoch: bigint;
+  /** Up to here the conversation is committed by now, as far as is known here, and the listener has got it all. */
+  watermark(): Watermark;
+  /** Nothing is handed over any more, and no end. A second call does nothing. */
   detach(): void;
 }

@@ -2,6 +2,7 @@ import { Background } from "../kernel/background.ts";
 import { MeridianError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { sleep, withDeadline } from "../kernel/timing.ts";
+import type { Watermark } from "../log/batch.ts";
 import type { Claim } from "../membership/claim.ts";
 import type { Membership } from "../membership/membership.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -68,15 +69,19 @@ export class Conversations implements Leaders {
     return leader.submit(run);
   }
 
-  async attach(conversation: string, listener: FeedListener): Promise<Attachment> {
-    return (await this.leader(conversation)).attach(listener);
+  async attach(conversation: string, listener: FeedListener, known?: Watermark): Promise<Attachment> {
+    const leader = await this.leader(conversation, known);
+    if (known !== undefined && known.seq > leader.head.seq) throw this.#behind(leader, known);
+    return leader.attach(listener);
   }
 
-  /** The conversation's leader here; opens it if it is ours. Throws NOT_LEADER, UNAVAILABLE, CORRUPT. */
-  async leader(conversation: string): Promise<Leader> {
+  /**
+   * The conversation's leader here; opens it if it is ours, up to `known` at least. Throws NOT_LEADER, UNAVAILABLE, CORRUPT.
+   */
+  async leader(conversation: string, known?: Watermark): Promise<Leader> {
     for (;;) {
       const slot = this.#slots.get(conversation);
-      if (slot === undefined) return this.#open(conversation);
+      if (slot === undefined) return this.#open(conversation, known);
       if (slot.kind !== "closing") return slot.leader;
       await slot.done;
     }
@@ -108,8 +113,21 @@ export class Conversations implements Leaders {
     );
   }
 
-  async #open(conversation: string): Promise<Leader> {
-    const leader = this.#openUnderTenure(conversation);
+  /** R6: a gateway has verified more than this leader found. It is let go, and the next opening looks for the rest. */
+  #behind(leader: Leader, known: Watermark): MeridianError {
+    const { conversation } = leader.tenure;
+    this.#options.telemetry.log("error", "leader.behind", { conversation, seq: leader.head.seq, known: known.seq });
+    const error = new MeridianError(
+      "UNAVAILABLE",
+      `the leader of ${JSON.stringify(conversation)} is behind what a reader has seen`,
+    );
+    leader.letGo(error);
+    this.#forget(leader);
+    return error;
+  }
+
+  async #open(conversation: string, known: Watermark | undefined): Promise<Leader> {
+    const leader = this.#openUnderTenure(conversation, known);
     this.#slots.set(conversation, { kind: "opening", leader });
     try {
       return await leader;
@@ -119,10 +137,10 @@ export class Conversations implements Leaders {
     }
   }
 
-  async #openUnderTenure(conversation: string): Promise<Leader> {
+  async #openUnderTenure(conversation: string, known: Watermark | undefined): Promise<Leader> {
     const { telemetry, clock } = this.#options;
     const startedMs = clock.monotonicMs();
-    const opened = await this.#opener.open(await this.#options.membership.tenure(conversation));
+    const opened = await this.#opener.open(await this.#options.membership.tenure(conversation), known);
     const leader = this.#lead(opened);
     const { epoch } = leader.tenure;
     const tookMs = clock.monotonicMs() - startedMs;

@@ -11,7 +11,7 @@
 import { backoffMs } from "../kernel/backoff.ts";
 import { MeridianError } from "../kernel/errors.ts";
 import { sleep } from "../kernel/timing.ts";
-import type { Batch } from "../log/batch.ts";
+import type { Batch, Watermark } from "../log/batch.ts";
 import type { Claim } from "../membership/claim.ts";
 import type { Tenure } from "../membership/tenure.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -74,11 +74,14 @@ export class Opener {
     this.#options = options;
   }
 
-  /** Throws NOT_LEADER or UNAVAILABLE when the right to lead is gone, CORRUPT when the log must stay shut. */
-  async open(first: Tenure): Promise<Opened> {
+  /**
+   * `told` is a watermark that a gateway has verified: the log must reach it (R6). Throws NOT_LEADER or UNAVAILABLE when the
+   * right to lead is gone, CORRUPT when the log must stay shut.
+   */
+  async open(first: Tenure, told?: Watermark): Promise<Opened> {
     let tenure = first;
     for (let round = 0; round < ROUNDS_MAX; round += 1) {
-      const opened = this.#options.ledger.inDoubt(tenure) ? "renew" : await this.#openOnce(tenure);
+      const opened = this.#options.ledger.inDoubt(tenure) ? "renew" : await this.#openOnce(tenure, told);
       if (opened !== "renew") return opened;
       const renewed = await tenure.renew();
       if (renewed === undefined) throw superseded(tenure);
@@ -88,9 +91,10 @@ export class Opener {
     throw new MeridianError("UNAVAILABLE", `${JSON.stringify(tenure.conversation)} changed its leader too often just now`);
   }
 
-  async #openOnce(tenure: Tenure): Promise<Opened | "renew"> {
+  async #openOnce(tenure: Tenure, told: Watermark | undefined): Promise<Opened | "renew"> {
     const { store, ledger } = this.#options;
-    const stored = await store.loadCheckpoint(tenure.conversation);
+    const { conversation, epoch } = tenure;
+    const stored = await store.loadCheckpoint(conversation);
     if (!mayGoOn(tenure)) throw superseded(tenure);
     if (stored !== undefined && stored.epoch > tenure.epoch) return this.#meet(tenure, stored.epoch);
     ledger.enter(tenure);
@@ -98,12 +102,7 @@ export class Opener {
     let wroteNothing = true;
     try {
       if (tenure.fromHomeKey) await store.raiseEpochMark(tenure.claim.shard, tenure.epoch);
-      const result = await recover({
-        ...this.#options,
-        conversation: tenure.conversation,
-        epoch: tenure.epoch,
-        checkpoint: stored,
-      });
+      const result = await recover({ ...this.#options, conversation, epoch, checkpoint: stored, told });
       if (result.kind === "met") return await this.#meet(tenure, result.epoch);
       const { tail, ...state } = result.state;
       wroteNothing = tail.length === 0;

@@ -37,6 +37,8 @@ export interface RecoveryOptions {
   readonly conversation: string;
   readonly epoch: bigint;
   readonly checkpoint: StoredCheckpoint | undefined;
+  /** A watermark that a gateway has verified in a feed: the log must reach it. */
+  readonly told: Watermark | undefined;
   readonly store: Pick<LogStore, "read">;
   readonly telemetry: Telemetry;
 }
@@ -79,14 +81,15 @@ class Walk {
 
   constructor(options: RecoveryOptions) {
     this.#options = options;
-    const { checkpoint, conversation } = options;
+    const { checkpoint, conversation, told } = options;
+    if (told !== undefined) this.#told = told;
     if (checkpoint === undefined) return;
     const from = continueFrom(conversation, checkpoint);
     this.position = from.head;
     this.lastId = from.lastId;
     this.dedup = from.dedup;
     this.#known = from.head;
-    this.#told = from.head;
+    if (from.head.seq > this.#told.seq) this.#told = from.head;
     this.#ends.clear();
     this.#ends.set(from.head.seq, from.head.hash);
   }

@@ -28,7 +28,7 @@ export function readChatLogs(folder: string): readonly ChatLog[] {
 }
 
 /** The messages among the lines; joins, parts and actions are left out. */
-export function chatLines(file: Buffer): ChatLine[] {
+function chatLines(file: Buffer): ChatLine[] {
   // Latin-1 maps every byte to a character and back, so no byte is lost in matching.
   const lines = file.toString("latin1").split("\n");
   return lines.flatMap((line) => {

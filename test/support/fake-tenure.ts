@@ -47,6 +47,6 @@ export class FakeTenure implements Tenure {
   }
 }
 
-export function fakeClaim(): Claim {
+function fakeClaim(): Claim {
   return { key: "shards/local/0", region: "local", shard: 0, modRevision: 1 } as Claim;
 }

@@ -22,7 +22,7 @@ import { FakeLeaders } from "./fake-leaders.ts";
 import { MemoryTelemetry } from "./telemetry.ts";
 
 /** The log's reader, with a test's hand in it. */
-export class WatchedReader implements PageSource {
+class WatchedReader implements PageSource {
   readonly #reader: PageSource;
   pages = 0;
   /** Called before and after each page is read; it may wait or throw. */

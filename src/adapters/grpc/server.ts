@@ -66,9 +66,9 @@ export class GrpcServer {
     return new GrpcServer({ address: listening, server, health, services, calls, clock });
   }
 
-  /** What health checks are told about a service by its full name; `""` is the server as a whole. */
-  setServing(service: string, serving: boolean): void {
-    this.#health.setStatus(service, serving ? "SERVING" : "NOT_SERVING");
+  /** What health checks are told, about the server as a whole and about each service. */
+  setServing(serving: boolean): void {
+    for (const service of this.#services) this.#health.setStatus(service, serving ? "SERVING" : "NOT_SERVING");
   }
 
   /**
@@ -76,7 +76,7 @@ export class GrpcServer {
    * gone at most half a second later.
    */
   async close(options: { readonly graceMs: number }): Promise<void> {
-    for (const service of this.#services) this.setServing(service, false);
+    this.setServing(false);
     const drained = new AbortController();
     this.#server.tryShutdown(() => drained.abort());
     // A client of a stream that is just cut off would see CANCELLED, and take it for its own doing.

@@ -59,6 +59,23 @@ export function afterAll(prefix: Buffer): Buffer {
   return end;
 }
 
+/** The first possible key behind this one. */
+export function justAfter(key: Buffer): Buffer {
+  return Buffer.concat([key, Buffer.of(0)]);
+}
+
+/** The names that a key begins with. */
+export function namesOfKey(key: Uint8Array, count: number): string[] {
+  const bytes = bufferOf(key);
+  let at = 0;
+  return Array.from({ length: count }, () => {
+    const end = at + 2 + bytes.readUInt16BE(at);
+    const name = bytes.toString("utf8", at + 2, end);
+    at = end;
+    return name;
+  });
+}
+
 export function writeSeq(target: Buffer, at: number, seq: number): void {
   target.writeUInt32BE(Math.floor(seq / 2 ** 32), at);
   target.writeUInt32BE(seq % 2 ** 32, at + 4);

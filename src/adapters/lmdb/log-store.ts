@@ -1,7 +1,8 @@
-import { MeridianError } from "../../kernel/errors.ts";
+import { invariant, MeridianError } from "../../kernel/errors.ts";
 import { LIMITS } from "../../kernel/limits.ts";
-import type { CursorKey, CursorPosition, LogStore, Page, ReadOptions, Row, StoredCheckpoint } from "../../ports/log-store.ts";
+import type { CursorKey, CursorPosition, Page, ReadOptions, Row, StoredCheckpoint } from "../../ports/log-store.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
+import type { CheckpointKey, EpochMark, Replica, RowKey, StoredCursor } from "../wan/replica.ts";
 import type { Database, Transaction } from "./database.ts";
 import {
   afterAll,
@@ -10,6 +11,8 @@ import {
   checkpointOfKey,
   conversationKey,
   cursorKey,
+  justAfter,
+  namesOfKey,
   readSeq,
   rowKey,
   rowOfKey,
@@ -17,8 +20,11 @@ import {
   writeSeq,
 } from "./keys.ts";
 
-/** The log of an embedded node: one replica on one disk, which is also the quorum, so every level reads the same. */
-export class LmdbLogStore implements LogStore {
+/** Before every key of a table. */
+const BEGINNING = Buffer.alloc(0);
+
+/** The log on one disk: alone it is also the quorum, so every level reads the same; or it is one of several replicas. */
+export class LmdbLogStore implements Replica {
   readonly #database: Database;
   readonly #telemetry: Telemetry;
   #failing = false;
@@ -78,8 +84,7 @@ export class LmdbLogStore implements LogStore {
 
   async loadCursor(cursor: CursorKey): Promise<CursorPosition | undefined> {
     const value = this.#database.get("cursors", cursorKey(cursor.conversation, cursor.consumer));
-    if (value === undefined) return undefined;
-    return { generation: readSeq(bufferOf(value), 0), seq: readSeq(bufferOf(value), 8) };
+    return value === undefined ? undefined : positionOf(value);
   }
 
   async loadEpochMark(shard: number): Promise<bigint> {
@@ -91,6 +96,79 @@ export class LmdbLogStore implements LogStore {
     const value = Buffer.allocUnsafe(8);
     value.writeBigUInt64BE(epoch);
     return this.#raise("epochMarks", shardKey(shard), value);
+  }
+
+  scanRows(after: RowKey | undefined, limit: number): Promise<readonly RowKey[]> {
+    const from = after === undefined ? BEGINNING : justAfter(rowKey(after.conversation, after.firstSeq, after.epoch));
+    return this.#database.transaction((transaction) => {
+      const found: RowKey[] = [];
+      for (const key of transaction.keys("rows", from)) {
+        found.push({ conversation: namesOfKey(key, 1)[0] as string, ...rowOfKey(key) });
+        if (found.length === limit) break;
+      }
+      return found;
+    });
+  }
+
+  missingRows(keys: readonly RowKey[]): Promise<readonly RowKey[]> {
+    return this.#database.transaction((transaction) =>
+      keys.filter(({ conversation, firstSeq, epoch }) => {
+        const key = rowKey(conversation, firstSeq, epoch);
+        for (const _ of transaction.keys("rows", key, justAfter(key))) return false;
+        return true;
+      }),
+    );
+  }
+
+  async rowsOf(keys: readonly RowKey[], limitBytes: number): Promise<readonly Row[]> {
+    const rows: Row[] = [];
+    let size = 0;
+    for (const key of keys) {
+      const bytes = this.#database.get("rows", rowKey(key.conversation, key.firstSeq, key.epoch));
+      invariant(bytes !== undefined, `a row is never deleted: ${key.conversation}#${key.firstSeq} epoch ${key.epoch}`);
+      size += bytes.length;
+      if (size > limitBytes && rows.length > 0) break;
+      rows.push({ ...key, bytes });
+    }
+    return rows;
+  }
+
+  scanCheckpoints(after: string | undefined, limit: number): Promise<readonly CheckpointKey[]> {
+    const from = after === undefined ? BEGINNING : afterAll(conversationKey(after));
+    return this.#database.transaction((transaction) => {
+      const found: CheckpointKey[] = [];
+      for (const key of transaction.keys("checkpoints", from)) {
+        found.push({ conversation: namesOfKey(key, 1)[0] as string, ...checkpointOfKey(key) });
+        if (found.length === limit) break;
+      }
+      return found;
+    });
+  }
+
+  checkpointKey(conversation: string): Promise<CheckpointKey | undefined> {
+    const prefix = conversationKey(conversation);
+    return this.#database.transaction((transaction) => {
+      const newest = [...transaction.keys("checkpoints", prefix, afterAll(prefix))].at(-1);
+      return newest === undefined ? undefined : { conversation, ...checkpointOfKey(newest) };
+    });
+  }
+
+  async scanCursors(after: CursorKey | undefined, limit: number): Promise<readonly StoredCursor[]> {
+    const from = after === undefined ? BEGINNING : justAfter(cursorKey(after.conversation, after.consumer));
+    const found: StoredCursor[] = [];
+    for (const { key, value } of this.#database.range("cursors", from)) {
+      const [conversation, consumer] = namesOfKey(key, 2) as [string, string];
+      found.push({ cursor: { conversation, consumer }, position: positionOf(value) });
+      if (found.length === limit) break;
+    }
+    return found;
+  }
+
+  async epochMarks(): Promise<readonly EpochMark[]> {
+    return Array.from(this.#database.range("epochMarks", BEGINNING), ({ key, value }) => ({
+      shard: bufferOf(key).readUInt32BE(),
+      epoch: bufferOf(value).readBigUInt64BE(),
+    }));
   }
 
   #raise(table: "cursors" | "epochMarks", key: Buffer, value: Buffer): Promise<void> {
@@ -113,4 +191,8 @@ export class LmdbLogStore implements LogStore {
       return "unknown";
     }
   }
+}
+
+function positionOf(value: Uint8Array): CursorPosition {
+  return { generation: readSeq(bufferOf(value), 0), seq: readSeq(bufferOf(value), 8) };
 }

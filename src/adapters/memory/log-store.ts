@@ -1,12 +1,13 @@
 import { invariant } from "../../kernel/errors.ts";
 import { LIMITS } from "../../kernel/limits.ts";
-import type { CursorKey, CursorPosition, LogStore, Page, ReadOptions, Row, StoredCheckpoint } from "../../ports/log-store.ts";
+import type { CursorKey, CursorPosition, Page, ReadOptions, Row, StoredCheckpoint } from "../../ports/log-store.ts";
+import type { CheckpointKey, EpochMark, Replica, RowKey, StoredCursor } from "../wan/replica.ts";
 
 /**
  * One replica in memory that is also the quorum: every level reads the same, every answer is immediate. For tests and the
  * simulator, which put delay, loss and staleness around it. It keeps the very bytes it is given: nobody may change them.
  */
-export class MemoryLogStore implements LogStore {
+export class MemoryLogStore implements Replica {
   readonly #conversations = new Map<string, Conversation>();
   readonly #cursors = new Map<string, CursorPosition>();
   readonly #epochMarks = new Map<number, bigint>();
@@ -80,6 +81,71 @@ export class MemoryLogStore implements LogStore {
     if (epoch > (this.#epochMarks.get(shard) ?? 0n)) this.#epochMarks.set(shard, epoch);
   }
 
+  async scanRows(after: RowKey | undefined, limit: number): Promise<readonly RowKey[]> {
+    return slice(this.#rowKeys(), after === undefined ? undefined : (key) => sameRow(key, after), limit);
+  }
+
+  async missingRows(keys: readonly RowKey[]): Promise<readonly RowKey[]> {
+    return keys.filter((key) => this.#row(key) === undefined);
+  }
+
+  async rowsOf(keys: readonly RowKey[], limitBytes: number): Promise<readonly Row[]> {
+    const rows: Row[] = [];
+    let size = 0;
+    for (const key of keys) {
+      const row = this.#row(key);
+      invariant(row !== undefined, `a row is never deleted: ${key.conversation}#${key.firstSeq} epoch ${key.epoch}`);
+      size += row.bytes.length;
+      if (size > limitBytes && rows.length > 0) break;
+      rows.push(row);
+    }
+    return rows;
+  }
+
+  async scanCheckpoints(after: string | undefined, limit: number): Promise<readonly CheckpointKey[]> {
+    const isAfter = after === undefined ? undefined : (key: CheckpointKey) => key.conversation === after;
+    return slice(this.#checkpointKeys(), isAfter, limit);
+  }
+
+  async checkpointKey(conversation: string): Promise<CheckpointKey | undefined> {
+    const stored = this.#conversations.get(conversation)?.checkpoint;
+    return stored === undefined ? undefined : { conversation, epoch: stored.epoch, seq: stored.seq };
+  }
+
+  async scanCursors(after: CursorKey | undefined, limit: number): Promise<readonly StoredCursor[]> {
+    const cursors = Array.from(this.#cursors, ([key, position]) => {
+      const [conversation, consumer] = key.split("\0") as [string, string];
+      return { cursor: { conversation, consumer }, position };
+    });
+    const isAfter = after === undefined ? undefined : ({ cursor }: StoredCursor) => cursorKey(cursor) === cursorKey(after);
+    return slice(cursors, isAfter, limit);
+  }
+
+  async epochMarks(): Promise<readonly EpochMark[]> {
+    return Array.from(this.#epochMarks, ([shard, epoch]) => ({ shard, epoch }));
+  }
+
+  *#rowKeys(): Generator<RowKey> {
+    for (const { buckets } of this.#conversations.values()) {
+      for (const bucket of [...buckets].sort(([a], [b]) => a - b).map(([, kept]) => kept)) {
+        for (const firstSeq of bucket.firstSeqs) {
+          for (const { conversation, epoch } of bucket.rows.get(firstSeq) ?? []) yield { conversation, firstSeq, epoch };
+        }
+      }
+    }
+  }
+
+  *#checkpointKeys(): Generator<CheckpointKey> {
+    for (const [conversation, { checkpoint }] of this.#conversations) {
+      if (checkpoint !== undefined) yield { conversation, epoch: checkpoint.epoch, seq: checkpoint.seq };
+    }
+  }
+
+  #row(key: RowKey): Row | undefined {
+    const bucket = this.#conversations.get(key.conversation)?.buckets.get(bucketOf(key.firstSeq));
+    return bucket?.rows.get(key.firstSeq)?.find((row) => row.epoch === key.epoch);
+  }
+
   #conversation(name: string): Conversation {
     let conversation = this.#conversations.get(name);
     if (conversation === undefined) {
@@ -136,4 +202,20 @@ function position<T>(sorted: readonly T[], isBefore: (other: T) => boolean): num
     else high = middle;
   }
   return low;
+}
+
+function sameRow(a: RowKey, b: RowKey): boolean {
+  return a.conversation === b.conversation && a.firstSeq === b.firstSeq && a.epoch === b.epoch;
+}
+
+/** At most `limit` items behind the one that `isAfter` knows; from the beginning without it. */
+function slice<T>(items: Iterable<T>, isAfter: ((item: T) => boolean) | undefined, limit: number): T[] {
+  const found: T[] = [];
+  let reached = isAfter === undefined;
+  for (const item of items) {
+    if (reached) found.push(item);
+    else reached = isAfter?.(item) === true;
+    if (found.length === limit) break;
+  }
+  return found;
 }

@@ -33,7 +33,10 @@ export function addStart(program: Command, cli: Cli): void {
     "meridian start --listen 127.0.0.1:7501 --admin-listen 127.0.0.1:7521",
     "meridian start --config node.json --log-level info",
   );
-  command.addHelpText("after", "\nFlags count more than the environment (MERIDIAN_DATA, MERIDIAN_LISTEN, …), and that more than the file.\n");
+  command.addHelpText(
+    "after",
+    "\nFlags count more than the environment (MERIDIAN_DATA, MERIDIAN_LISTEN, …), and that more than the file.\n",
+  );
 }
 
 async function start(cli: Cli, flags: StartFlags): Promise<void> {

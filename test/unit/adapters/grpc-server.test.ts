@@ -64,10 +64,9 @@ describe("GrpcServer", () => {
     const check = async (service: string) => (await channel.unary(Health.method.check, { service }, DEADLINE)).status;
 
     expect(await check("")).toBe(Serving.NOT_SERVING);
-    server.setServing("", true);
-    server.setServing("meridian.v1.MeridianService", true);
+    server.setServing(true);
     expect([await check(""), await check("meridian.v1.MeridianService")]).toEqual([Serving.SERVING, Serving.SERVING]);
-    server.setServing("", false);
+    server.setServing(false);
     expect(await check("")).toBe(Serving.NOT_SERVING);
     await expect(check("nobody.Knows")).rejects.toMatchObject({ code: "NOT_FOUND" });
   });

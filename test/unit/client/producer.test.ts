@@ -159,6 +159,84 @@ describe("sending", () => {
     expect(await statuses([send("d")])).toEqual(["committed"]);
   });
 
+  it("does not give a counter out again whose skip was lost on its way: it may come late [G3] [G6]", async () => {
+    const late: Submit[] = [];
+    takeSubmits((peer, submit) => {
+      if (submit.items[0]?.skip) {
+        late.push(submit);
+        return true;
+      }
+      // Both are refused, the second one later: meanwhile a skip goes out for the first.
+      const { producer, conversation, firstCounter } = submit;
+      for (const i of [0n, 1n]) {
+        const fate = { case: "error" as const, value: toErrorDetail(new MeridianError("PERMISSION_DENIED", "no")) };
+        const runs = [{ counter: firstCounter + i, count: 1, fate }];
+        clock.after(Number(i) * 50, () => peer.send({ case: "outcomes", value: { producer, conversation, runs } }));
+      }
+      return true;
+    });
+    expect(await statuses([send("a"), send("b")])).toEqual(["rejected", "rejected"]);
+    expect(late.length).toBe(1);
+    takeSubmits((peer, submit) => {
+      peer.refuse(submit, "PERMISSION_DENIED");
+      return true;
+    });
+    gateway.peer.break();
+    await clock.advance(1_000);
+    gateway.script = () => false;
+    world.log().submit(late[0] as Submit, 0);
+    expect(await statuses([send("c")])).toEqual(["committed"]);
+    expect(world.log().texts).toEqual(["-", "c"]);
+  });
+
+  it("waits for the skip's answer although the message under way before it was refused [G6]", async () => {
+    const abort = new AbortController();
+    const submits: Submit[] = [];
+    takeSubmits((_peer, submit) => submits.push(submit) > 0);
+    const outcome = send("a", { signal: abort.signal });
+    await clock.advance(50);
+    abort.abort();
+    await clock.advance(50);
+    expect(submits.map(({ items }) => items[0]?.skip)).toEqual([false, true]);
+    gateway.peer.refuse(submits[0] as Submit, "OVERLOADED");
+    await clock.advance(1_000);
+    expect(submits.length).toBe(2);
+    gateway.peer.submit(submits[1] as Submit);
+    expect(await clock.until(outcome)).toMatchObject({ status: "expired" });
+  });
+
+  it("tries a new session at once, whatever pause the last one had earned", async () => {
+    let refusals = 0;
+    takeSubmits((peer, submit) => {
+      refusals += 1;
+      peer.refuse(submit, "OVERLOADED");
+      return true;
+    });
+    const outcome = send("a");
+    for (let i = 0; i < 1_000 && refusals < 9; i += 1) await clock.advance(20);
+    await clock.advance(20);
+    gateway.script = () => false;
+    gateway.peer.break();
+    const brokenMs = clock.monotonicMs();
+    expect(await clock.until(outcome)).toMatchObject({ status: "committed" });
+    expect(clock.monotonicMs() - brokenMs).toBeLessThan(200);
+  });
+
+  it("does not count as under way what was forgotten with its producer [G9]", async () => {
+    const body = new Uint8Array(60_000);
+    let underWay = 0;
+    takeSubmits((peer, submit) => {
+      // Of the first five producers one submit is refused and of the others nothing is ever said; then all is held.
+      if (submit.producer > 5n) for (const { payload } of submit.items) underWay += payload.length;
+      else if (submit.firstCounter === 1n) clock.after(100, () => peer.refuse(submit, "PRODUCER_EXPIRED"));
+      return true;
+    });
+    const producers = Array.from({ length: 5 }, (_, i) => client.producer({ sender: `p${i}` }));
+    for (const producer of producers) for (let i = 0; i < 100; i += 1) void producer.send("standup", body);
+    await clock.advance(1_000);
+    expect(underWay).toBeGreaterThanOrEqual(LIMITS.sessionInFlightBytes / 2);
+  });
+
   it("tries again from the counter that the node wants after COUNTER_GAP [G7]", async () => {
     let isFirst = true;
     takeSubmits((peer, submit) => {
@@ -220,6 +298,25 @@ describe("sending", () => {
     expect(await clock.until(outcome)).toMatchObject({ status: "expired" });
     expect(world.log().texts).toEqual(["-"]);
     expect(world.log().submit(lost[0] as Submit, 0).case).toBe("skipped");
+  });
+
+  it("ends thousands of sends by one signal at once, with one listener [G9]", async () => {
+    takeSubmits((_peer, submit) => submit.items[0]?.skip === false);
+    const abort = new AbortController();
+    let listeners = 0;
+    const { addEventListener } = abort.signal;
+    abort.signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+      listeners += 1;
+      addEventListener.apply(abort.signal, args);
+    };
+    const sends = Array.from({ length: 20_000 }, () => send("x", { signal: abort.signal }));
+    await clock.advance(100);
+    const submits = gateway.peer.all("submit").length;
+    abort.abort();
+    expect(new Set(await statuses(sends))).toEqual(new Set(["expired"]));
+    expect(listeners).toBe(1);
+    expect(gateway.peer.all("submit").length - submits).toBeLessThanOrEqual(8);
+    expect(world.log().texts).toEqual(Array(1_024).fill("-"));
   });
 
   it("says committed of an aborted send that was accepted before its skip [G6]", async () => {
@@ -337,6 +434,30 @@ describe("sending", () => {
     expect(await statuses([send("2"), held])).toEqual(["unknown", "committed"]);
     expect(await statuses([send("3"), client.send("other", "3")])).toEqual(["committed", "committed"]);
     expect(world.log("other").texts).toEqual(["1", "2", "3"]);
+  });
+
+  it("keeps a conversation with its old producer as long as something has no outcome there [G7]", async () => {
+    await statuses([client.send("other", "1"), send("1")]);
+    const held: Submit[] = [];
+    takeSubmits((peer, submit) => {
+      if (submit.conversation === "other") return held.push(submit) > 0;
+      peer.refuse(submit, "PRODUCER_EXPIRED");
+      return true;
+    });
+    const others = [client.send("other", "2")];
+    expect(await statuses([send("2")])).toEqual(["unknown"]);
+    others.push(client.send("other", "3"));
+    await clock.advance(50);
+    expect(held.map(({ producer, firstCounter }) => [producer, firstCounter])).toEqual([
+      [1n, 2n],
+      [1n, 3n],
+    ]);
+    gateway.script = () => false;
+    for (const submit of held) gateway.peer.submit(submit);
+    expect(await statuses(others)).toEqual(["committed", "committed"]);
+    expect(await statuses([client.send("other", "4")])).toEqual(["committed"]);
+    expect(gateway.peer.all("submit").at(-1)).toMatchObject({ producer: 2n, firstCounter: 1n });
+    expect(world.log("other").texts).toEqual(["1", "2", "3", "4"]);
   });
 
   it("treats a log that wants counters which had their outcome as one that has forgotten the producer", async () => {

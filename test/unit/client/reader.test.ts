@@ -170,6 +170,27 @@ describe("receiving", () => {
       expect(fetches().length).toBe(1);
     });
 
+    it("but not when something new has come while the answer was under way", async () => {
+      const [a, b, c, d] = [log.say("a"), log.say("b"), log.say("c"), log.say("d")];
+      await silent();
+      const requests: bigint[] = [];
+      answerFetches((_peer, request) => requests.push(request));
+      deliver(a, c);
+      await clock.advance(600);
+      deliver(d);
+      await clock.advance(10);
+      const answer = (request: bigint | undefined, batches: Uint8Array[]) =>
+        gateway.peer.send({
+          case: "fetched",
+          value: { request: request ?? 0n, answer: { case: "entries", value: { batches } } },
+        });
+      answer(requests[0], []);
+      await clock.advance(20);
+      answer(requests[1], [b.bytes]);
+      await clock.advance(20);
+      expect(got).toEqual(["a", "b", "c", "d"]);
+    });
+
     it("when the node has an error: asks again after growing pauses, and ends with one that will not pass", async () => {
       const [a, , c] = [log.say("a"), log.say("b"), log.say("c")];
       const subscription = await silent();

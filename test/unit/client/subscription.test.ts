@@ -183,6 +183,25 @@ describe("a subscription", () => {
       expect(await subscription.ended).toBeUndefined();
     });
 
+    it("sets nothing aside because of a close: a message that failed then comes again later [G4]", async () => {
+      log.say("a");
+      const dead: number[] = [];
+      const saved: number[] = [];
+      const subscription = collect({
+        cursors: { load: () => undefined, save: (_, seq) => void saved.push(seq) },
+        onMessage: async (_message, { attempt, signal }) => {
+          if (attempt === LIMITS.handlerTries) await new Promise((resolve) => signal.addEventListener("abort", resolve));
+          throw new Error("not now");
+        },
+        onDeadLetter: ({ seq }) => void dead.push(seq),
+      });
+      await clock.advance(30_000);
+      await clock.until(subscription.close());
+      expect(dead).toEqual([]);
+      expect(saved).toEqual([]);
+      expect(subscription.position).toBe(0);
+    });
+
     it("closes within 10 s although a handler never returns [G9]", async () => {
       log.say("a");
       const subscription = collect({ onMessage: () => new Promise(() => {}) });

@@ -14,7 +14,7 @@ import { LateCoordinator } from "../../support/late-coordinator.ts";
 import { MemoryTelemetry } from "../../support/telemetry.ts";
 
 export const TTL_MS = 3_000;
-export const MARGIN_MS = 1_000;
+const MARGIN_MS = 1_000;
 
 /** One machine's view of the common virtual time: its UTC can be set, and be unknown. */
 export class NodeClock implements Clock {

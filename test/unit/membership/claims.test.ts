@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { MemoryCoordinator } from "../../../src/adapters/memory/coordinator.ts";
 import { MeridianError } from "../../../src/kernel/errors.ts";
 import { LIMITS } from "../../../src/kernel/limits.ts";
-import { keys } from "../../../src/membership/keys.ts";
+import { encodeValue, keys } from "../../../src/membership/keys.ts";
 import type { NodeLease } from "../../../src/membership/lease.ts";
 import { Shards } from "../../../src/membership/shards.ts";
 import { Cluster, codeOf, LEASE, writes } from "./cluster.ts";
@@ -10,7 +11,7 @@ const SHARD = keys.shard("eu", 0);
 const PLACEMENT = { version: 1, shards: 2, regions: ["eu", "us"], incarnation: 0 };
 
 /** Shards of a node whose lease `ours` lives; what it was told of claims, in order. */
-function shards(): { readonly shards: Shards; readonly told: string[] } {
+function shards(alive = () => true): { readonly shards: Shards; readonly told: string[] } {
   const told: string[] = [];
   const made = new Shards({
     regions: ["eu"],
@@ -18,7 +19,7 @@ function shards(): { readonly shards: Shards; readonly told: string[] } {
     claimed: (claim) => told.push(`claimed ${claim.modRevision}`),
     lost: (claim) => told.push(`lost ${claim.modRevision}`),
   });
-  made.begin({ id: "ours", alive: () => true } as NodeLease, 0);
+  made.begin({ id: "ours", alive } as NodeLease, 0);
   return { shards: made, told };
 }
 
@@ -58,6 +59,12 @@ describe("news of a shard key", () => {
     some.learn("eu", 0, { owner: { ...OURS, lease: "former" }, age: 5 });
     expect(told).toEqual([]);
     expect(some.vacant("eu", 0)).toBe(false);
+  });
+
+  it("takes nothing for ours once the lease's deadline has passed, even before its end was noticed", () => {
+    const { shards: some, told } = shards(() => false);
+    some.learn("eu", 0, { owner: OURS, age: 5 });
+    expect(told).toEqual([]);
   });
 
   it("that is unreadable belongs to nobody that is known, and is not vacant", () => {
@@ -111,10 +118,13 @@ describe("claims", () => {
   it("are not led under while the log store does not answer for the mark", async () => {
     const cluster = new Cluster();
     cluster.store.down = true;
+    const moved = cluster.conversation("us");
+    await cluster.write(cluster.homeKey(moved), { home: "eu" });
     const a = cluster.node("eu", "a");
     const started = a.membership.start();
     await cluster.clock.advance(5_000);
     expect(await cluster.clock.until(codeOf(a.membership.tenure(cluster.conversation("eu"))))).toBe("UNAVAILABLE");
+    expect(await cluster.clock.until(codeOf(a.membership.tenure(moved)))).not.toBe("no error");
     expect(a.membership.shards()).toEqual([]);
     cluster.store.down = false;
     await cluster.clock.until(started);
@@ -177,8 +187,12 @@ describe("the epoch mark", () => {
     const talk = cluster.conversation("eu");
     cluster.store.marks.set(0, 1_000_000n);
     await cluster.write(SHARD, undefined);
+    await cluster.clock.advance(2_000);
+    expect(a.membership.state).toMatchObject({ kind: "refused", error: { code: "CORRUPT" } });
+    const sent = a.way.sent.length;
     await cluster.clock.advance(30_000);
     expect(a.membership.state).toMatchObject({ kind: "refused", error: { code: "CORRUPT" } });
+    expect(a.way.sent.slice(sent).filter(({ txn }) => txn.puts !== undefined)).toEqual([]);
     expect(await cluster.clock.until(codeOf(a.membership.tenure(talk)))).toBe("UNAVAILABLE");
     expect(await cluster.get(keys.node("eu", "a"))).toBeUndefined();
     expect(await cluster.get(keys.shard("eu", 1))).toBeUndefined();
@@ -217,16 +231,25 @@ describe("a coordinator that was rewound while the node runs", () => {
     expect(a.membership.state).toMatchObject({ kind: "refused", error: { code: "CORRUPT" } });
   });
 
-  it("of another cluster id is a new beginning: what was remembered is dropped", async () => {
+  it("and restored under another cluster id and a higher incarnation is a new beginning: old revisions are forgotten", async () => {
     const cluster = new Cluster();
     const a = await cluster.started("eu", "a");
+    // The former key space has come far: its news are of higher revisions than the restored one will give for long.
+    for (let i = 0; i < 200; i += 1) await cluster.write("elsewhere", { home: "eu" });
+    await cluster.write(SHARD, undefined);
+    await cluster.clock.advance(1_000);
     const tenure = await cluster.tenure(a, cluster.conversation("eu"));
+    expect(tenure.epoch).toBeGreaterThan(200n);
+    const restored = new MemoryCoordinator({ clock: cluster.clock });
+    await restored.txn({ puts: [{ key: keys.placement, value: encodeValue({ ...PLACEMENT, incarnation: 1 }) }] });
+    a.doctor.switchTo(restored);
     a.way.rewriteHeaders((header) => ({ ...header, cluster: "restored" }));
     await cluster.clock.advance(1_000);
     expect(a.logged("lease.renewal-missed").length).toBeGreaterThan(0);
     await cluster.clock.advance(20_000);
     expect(tenure.look()).toBe(false);
-    expect(a.membership.state).toEqual({ kind: "member" });
-    expect((await cluster.tenure(a, tenure.conversation)).look()).toBe(true);
+    const next = await cluster.tenure(a, tenure.conversation);
+    expect(next.claim.modRevision).toBeLessThan(tenure.claim.modRevision);
+    expect(next.epoch).toBeGreaterThan(2n ** 48n);
   });
 });

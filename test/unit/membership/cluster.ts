@@ -3,9 +3,9 @@ import { SeededRandom } from "../../../sim/random.ts";
 import { MemoryCoordinator } from "../../../src/adapters/memory/coordinator.ts";
 import { MeridianError } from "../../../src/kernel/errors.ts";
 import { shardOf } from "../../../src/kernel/names.ts";
+import type { Claim } from "../../../src/membership/claim.ts";
 import { encodeValue, type HomeValue, keys, type Owner, type PlacementValue } from "../../../src/membership/keys.ts";
 import { Membership, type MembershipOptions } from "../../../src/membership/membership.ts";
-import type { Claim } from "../../../src/membership/shards.ts";
 import type { Tenure } from "../../../src/membership/tenure.ts";
 import type { KeyValue, Txn } from "../../../src/ports/coordinator.ts";
 import type { Fields, Telemetry } from "../../../src/ports/telemetry.ts";
@@ -17,7 +17,7 @@ import { DoctoredCoordinator } from "./doctored-coordinator.ts";
 export const LEASE = { leaseTtlMs: 3_000, leaseRenewMs: 300, leaseMarginMs: 1_000 } as const;
 
 /** The epoch marks, with a store that may be down. */
-export class Marks {
+class Marks {
   readonly marks = new Map<number, bigint>();
   down = false;
 

@@ -2,7 +2,7 @@ import type { Coordinator, LeaseAnswer, LeaseId, Txn, TxnAnswer, WatchAnswer } f
 
 /** A coordinator whose answers a test may change, each kind by itself: what a deposed or restored etcd would say. */
 export class DoctoredCoordinator implements Coordinator {
-  readonly #inner: Coordinator;
+  #inner: Coordinator;
   granted: (answer: LeaseAnswer) => LeaseAnswer | Promise<LeaseAnswer> = (answer) => answer;
   /** Answered in place of the coordinator, which keeps the lease as it is: what a deposed leader does. */
   renewedInstead: (lease: LeaseId) => LeaseAnswer | undefined = () => undefined;
@@ -15,6 +15,11 @@ export class DoctoredCoordinator implements Coordinator {
   readonly cursors: number[] = [];
 
   constructor(inner: Coordinator) {
+    this.#inner = inner;
+  }
+
+  /** From now on another key space answers: the one that was restored. */
+  switchTo(inner: Coordinator): void {
     this.#inner = inner;
   }
 

@@ -34,6 +34,8 @@ export class History {
   readonly #cluster: Cluster;
   readonly #talks: readonly string[];
   readonly #nodes: TestNode[] = [];
+  /** Leaders are mostly left alone, so that they last until something befalls their node. */
+  readonly #calm: boolean;
   readonly #dead: TestNode[] = [];
   readonly #held: Held[] = [];
   readonly #highest = new Map<string, bigint>();
@@ -47,13 +49,19 @@ export class History {
 
   constructor(seed: number) {
     this.#random = new SeededRandom(seed);
+    this.#calm = this.#chance(1, 2);
     this.#cluster = new Cluster({ regions: ["eu", "us"], shards: 2, seed });
     this.#talks = [0, 1, 0].map((shard, i) => this.#cluster.conversation(i === 2 ? "us" : "eu", shard, `talk${i}`));
   }
 
   async run(steps: number): Promise<Tally> {
     const { clock } = this.#cluster;
-    for (const [region, name] of [["eu", "a"], ["eu", "b"], ["us", "c"]] as const) this.#nodes.push(this.#join(region, name));
+    for (const [region, name] of [
+      ["eu", "a"],
+      ["eu", "b"],
+      ["us", "c"],
+    ] as const)
+      this.#nodes.push(this.#join(region, name));
     for (let step = 0; step < steps; step += 1) {
       if (this.#chance(1, 3)) this.#act();
       if (this.#chance(1, 40)) this.#disturb();
@@ -89,6 +97,7 @@ export class History {
     const held = this.#held.length === 0 ? undefined : this.#pick(this.#held);
     const kind = this.#random.below(10);
     if (kind < 5 || held === undefined) return this.#go(node.membership.tenure(talk).then((tenure) => this.#give(node, tenure)));
+    if (this.#calm && this.#chance(14, 15)) return;
     const { tenure } = held;
     if (kind === 5) return this.#drop(held);
     if (kind === 6) return this.#go(this.#renew(held));
@@ -126,7 +135,8 @@ export class History {
     if (this.#ended.has(name)) this.#fail(`epoch ${epoch} of ${conversation} again after it was to be renewed`);
     this.#given.set(name, under);
     // It took the seat of the former one.
-    for (const held of this.#held.filter((one) => one.node === node && one.tenure.conversation === conversation)) this.#drop(held);
+    for (const held of this.#held.filter((one) => one.node === node && one.tenure.conversation === conversation))
+      this.#drop(held);
     this.#held.push({ node, tenure });
     this.#tally.tenures += 1;
     if (this.#lastLed.get(conversation) !== node) this.#tally.takeovers += 1;

@@ -285,6 +285,32 @@ describe("a move of unknown outcome", () => {
     expect(next.look()).toBe(true);
   });
 
+  it("is not settled by the late answer of an earlier put, which was guarded by an older home key", async () => {
+    const it = await scene();
+    let delayed = false;
+    it.a.doctor.answered = async (answer, txn) => {
+      if (writes(it.key)(txn) && !delayed) {
+        delayed = true;
+        await new Promise<void>((resolve) => it.cluster.clock.after(400, resolve));
+      }
+      return answer;
+    };
+    const first = it.tenure.renew();
+    await it.cluster.clock.advance(50);
+    it.tenure.release();
+    // The watch has told of the put already: the next tenure stands on it, and is moved away.
+    const second = await it.cluster.tenure(it.a, it.talk);
+    expect(second.epoch).toBeGreaterThan(it.tenure.epoch);
+    const lost = it.a.way.loseNext({ held: true }, { when: writes(it.key) });
+    expect(await it.cluster.clock.until(second.move("us", IDLE))).toEqual({ kind: "doubt" });
+    second.release();
+    expect(await it.cluster.clock.until(first)).toBeUndefined();
+    const third = await it.cluster.tenure(it.a, it.talk);
+    expect(third.epoch).toBeGreaterThan(second.epoch);
+    expect((await lost.land()).status).toBe("guard-failed");
+    expect(third.look()).toBe(true);
+  });
+
   it("is refused when it lands after the shard has changed hands, though the home key is as it was", async () => {
     const it = await scene();
     const a2 = await it.cluster.started("eu", "a2");

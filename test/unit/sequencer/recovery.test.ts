@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { MemoryLogStore } from "../../../src/adapters/memory/log-store.ts";
 import { LIMITS } from "../../../src/kernel/limits.ts";
-import { type Batch, EMPTY } from "../../../src/log/batch.ts";
+import { type Batch, EMPTY, type Watermark } from "../../../src/log/batch.ts";
 import { encodeCheckpoint } from "../../../src/log/checkpoint.ts";
 import type { LogStore, ReadLevel } from "../../../src/ports/log-store.ts";
 import { Dedup } from "../../../src/sequencer/dedup.ts";
@@ -9,8 +9,13 @@ import { recover } from "../../../src/sequencer/recovery.ts";
 import { batchAfter, CONVERSATION, endOf, put } from "../../support/chains.ts";
 import { MemoryTelemetry } from "../../support/telemetry.ts";
 
-function recovering(store: Pick<LogStore, "read">, epoch: bigint, checkpoint?: Awaited<ReturnType<LogStore["loadCheckpoint"]>>) {
-  return recover({ conversation: CONVERSATION, epoch, checkpoint, store, telemetry: new MemoryTelemetry() });
+function recovering(
+  store: Pick<LogStore, "read">,
+  epoch: bigint,
+  checkpoint?: Awaited<ReturnType<LogStore["loadCheckpoint"]>>,
+  told?: Watermark,
+) {
+  return recover({ conversation: CONVERSATION, epoch, checkpoint, told, store, telemetry: new MemoryTelemetry() });
 }
 
 async function recovered(store: Pick<LogStore, "read">, epoch: bigint) {
@@ -113,6 +118,16 @@ describe("recovery", () => {
     const shut = await recovering(store, 2n).catch((error: unknown) => error);
     expect(shut).toMatchObject({ code: "CORRUPT", details: { reached: "1", told: "2" } });
     expect(shut).toHaveProperty("advice", expect.stringContaining("Bring the missing replicas back"));
+  });
+
+  it("stays shut below a watermark that a gateway has verified, and opens when the log reaches it [R6]", async () => {
+    const store = new MemoryLogStore();
+    const one = batchAfter(EMPTY, ["a"]);
+    const two = batchAfter(endOf(one), ["b"]);
+    await put(store, 1n, one);
+    await expect(recovering(store, 2n, undefined, endOf(two))).rejects.toMatchObject({ code: "CORRUPT", details: { told: "2" } });
+    await put(store, 1n, two);
+    expect(await recovering(store, 2n, undefined, endOf(two))).toMatchObject({ state: { head: endOf(two), tail: [] } });
   });
 
   it("finds a part of the log that nothing leads to by looking into later buckets [R5]", async () => {
