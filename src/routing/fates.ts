@@ -1,0 +1,58 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { FateRun, FateRunSchema, Fates } from "../gen/meridian/v1/peer_pb.ts";
+import { fromErrorDetail, toErrorDetail } from "../kernel/error-wire.ts";
+import { MeridianError } from "../kernel/errors.ts";
+import type { Fate } from "./leaders.ts";
+
+interface Run {
+  count: number;
+  /** The fate of the first message. */
+  readonly fate: Fate;
+}
+
+type FateOnWire = NonNullable<MessageInitShape<typeof FateRunSchema>["fate"]>;
+
+/** The fates as few runs as possible: neighbours join if their seqs and ids are consecutive, or if their error is the same. */
+export function fatesToWire(fates: readonly Fate[]): MessageInitShape<typeof FateRunSchema>[] {
+  const runs: Run[] = [];
+  for (const fate of fates) {
+    const last = runs.at(-1);
+    if (last !== undefined && goesOn(last, fate)) last.count += 1;
+    else runs.push({ count: 1, fate });
+  }
+  return runs.map(({ count, fate }) => ({ count, fate: onWire(fate) }));
+}
+
+/** The fates of `count` messages. Throws INTERNAL if there are more or fewer, or one of them is none. */
+export function fatesFromWire(wire: Fates, count: number): readonly Fate[] {
+  let told = 0;
+  for (const run of wire.runs) told += run.count;
+  if (told !== count) throw new MeridianError("INTERNAL", `a leader gave ${told} fates for ${count} messages`);
+  return wire.runs.flatMap(fatesOf);
+}
+
+function fatesOf({ count, fate }: FateRun): Fate[] {
+  switch (fate.case) {
+    case "placed":
+    case "skipped": {
+      const { seq, id } = fate.value;
+      return Array.from({ length: count }, (_, i) => ({ kind: fate.case, seq: Number(seq) + i, id: id + BigInt(i) }));
+    }
+    case "error":
+      return new Array<Fate>(count).fill({ kind: "refused", error: fromErrorDetail(fate.value) });
+    case undefined:
+      throw new MeridianError("INTERNAL", "a leader gave a fate that this version does not know");
+  }
+}
+
+function goesOn(run: Run, fate: Fate): boolean {
+  const first = run.fate;
+  if (first.kind === "refused") return fate.kind === "refused" && fate.error === first.error;
+  if (fate.kind !== first.kind) return false;
+  return fate.seq === first.seq + run.count && fate.id === first.id + BigInt(run.count);
+}
+
+function onWire(fate: Fate): FateOnWire {
+  if (fate.kind === "refused") return { case: "error", value: toErrorDetail(fate.error) };
+  return { case: fate.kind, value: { seq: BigInt(fate.seq), id: fate.id } };
+}
