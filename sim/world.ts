@@ -31,6 +31,8 @@ export class World {
   readonly coordinator: MemoryCoordinator;
   readonly store: LogStore;
   readonly network: MemoryNetwork;
+  /** Those that were started, the first one first. */
+  readonly nodes: MeridianNode[] = [];
   readonly #options: WorldOptions;
   #seed: number;
 
@@ -59,13 +61,15 @@ export class World {
       },
       coordinator,
       store: this.store,
+      network: this.network.from(name),
       clock: this.clock,
       random: new SeededRandom(this.#seed++),
       telemetry: this.#options.telemetry,
       counters: () => new Map(),
     });
+    this.nodes.push(node);
+    const server = this.network.serve(address, [...node.services.clients, ...node.services.peers]);
     await this.clock.until(node.start());
-    const server = this.network.serve(address, node.services.clients);
     return {
       node,
       address,

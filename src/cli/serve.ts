@@ -1,3 +1,4 @@
+import { GrpcNetwork } from "../adapters/grpc/channel.ts";
 import { GrpcServer } from "../adapters/grpc/server.ts";
 import { LmdbCoordinator } from "../adapters/lmdb/coordinator.ts";
 import { Database } from "../adapters/lmdb/database.ts";
@@ -42,7 +43,7 @@ export async function serve({ config, version, onOwnerLost }: ServeOptions): Pro
     node: config.node,
     region: config.region,
     regions: [config.region],
-    address: config.listen,
+    address: config.peerListen,
     version,
     bodyBytesMax: config.bodyBytesMax,
     lease: {
@@ -52,6 +53,7 @@ export async function serve({ config, version, onOwnerLost }: ServeOptions): Pro
     },
     coordinator,
     store: new LmdbLogStore({ database, telemetry }),
+    network: new GrpcNetwork(),
     clock,
     random,
     telemetry,
@@ -75,6 +77,7 @@ export async function serve({ config, version, onOwnerLost }: ServeOptions): Pro
       return server.address;
     };
     const clients = await listen(config.listen, node.services.clients);
+    await listen(config.peerListen, node.services.peers);
     const admin = await listen(config.adminListen, node.services.operators);
     health.tell();
     return { clients, admin, node, stop };

@@ -54,13 +54,13 @@ export function createAdminService(node: MeridianNode): Handlers<typeof AdminSer
           advice: `Choose one of ${options.regions.join(", ")}.`,
         });
       }
-      return { epoch: await node.conversations.move(conversation, region) };
+      return { epoch: await node.leaders.move(conversation, region) };
     },
 
     async resetCursor({ conversation, consumer, seq }) {
       checkConversation(conversation);
       checkName("the consumer's name", consumer, LIMITS.consumerBytes);
-      const { head } = await node.conversations.leader(conversation);
+      const { head } = await node.leaders.describe(conversation);
       if (seq > BigInt(head.seq)) {
         throw new MeridianError("INVALID_ARGUMENT", `seq is ${seq}, but the conversation ends at ${head.seq}`);
       }

@@ -21,6 +21,8 @@ const schema = z
     data: z.string().min(1).default(".meridian/local"),
     /** Where clients reach it. Port 0 takes any free one. */
     listen: address.default("127.0.0.1:7401"),
+    /** Where other nodes reach it. */
+    peerListen: address.default("127.0.0.1:7411"),
     /** Where operators reach it. */
     adminListen: address.default("127.0.0.1:7421"),
     /** The largest body that it takes, in bytes. */
@@ -42,7 +44,7 @@ export function nodeConfig(...sources: readonly object[]): NodeConfig {
       advice: "Mend the named settings; docs/operating.md lists them all.",
     });
   }
-  for (const where of [parsed.data.listen, parsed.data.adminListen]) checkLoopback(where);
+  for (const where of [parsed.data.listen, parsed.data.peerListen, parsed.data.adminListen]) checkLoopback(where);
   return parsed.data;
 }
 

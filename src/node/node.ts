@@ -6,6 +6,7 @@ import { Followers } from "../feed/followers.ts";
 import { createMeridianService, type MeridianServiceParts } from "../gateway/service.ts";
 import { AdminService } from "../gen/meridian/v1/admin_pb.ts";
 import { MeridianService } from "../gen/meridian/v1/client_pb.ts";
+import { PeerService } from "../gen/meridian/v1/peer_pb.ts";
 import { IdGenerator } from "../ids/generator.ts";
 import { MeridianError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
@@ -15,9 +16,12 @@ import { Membership, type MembershipState } from "../membership/membership.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Coordinator } from "../ports/coordinator.ts";
 import type { LogStore } from "../ports/log-store.ts";
-import type { ServiceRegistration } from "../ports/network.ts";
+import type { Network, ServiceRegistration } from "../ports/network.ts";
 import type { Random } from "../ports/random.ts";
 import type { Telemetry } from "../ports/telemetry.ts";
+import { createPeerService } from "../routing/peer-service.ts";
+import { Peers } from "../routing/peers.ts";
+import { Router } from "../routing/router.ts";
 import { Conversations } from "../sequencer/conversations.ts";
 import { createAdminService } from "./admin.ts";
 
@@ -26,13 +30,15 @@ export interface NodeOptions {
   readonly region: string;
   /** All regions of the cluster. */
   readonly regions: readonly string[];
-  /** Where clients reach the node, as other nodes tell them. */
+  /** Where other nodes reach this one, `host:port`. */
   readonly address: string;
   readonly version: string;
   readonly bodyBytesMax: number;
   readonly lease: { readonly ttlMs: number; readonly renewMs: number; readonly marginMs: number };
   readonly coordinator: Coordinator;
   readonly store: LogStore;
+  /** How this node reaches the others. */
+  readonly network: Network;
   readonly clock: Clock;
   readonly random: Random;
   readonly telemetry: Telemetry;
@@ -47,6 +53,9 @@ export class MeridianNode {
   readonly ids: IdGenerator;
   readonly conversations: Conversations;
   readonly startedMs: number;
+  /** The leaders of all conversations, here or at other nodes. */
+  readonly leaders: Router;
+  readonly #peers: Peers;
   readonly #followers: Followers;
   readonly #service: MeridianServiceParts;
 
@@ -62,10 +71,23 @@ export class MeridianNode {
     });
     this.ids = new IdGenerator({ ...options, lease: { current: () => this.membership.lease() } });
     this.conversations = new Conversations({ ...options, membership: this.membership, ids: this.ids });
-    this.#followers = new Followers({ ...options, leaders: this.conversations });
+    this.#peers = new Peers({
+      ...options,
+      self: options,
+      local: this.conversations,
+      nodes: () => this.membership.nodes(),
+      watchNodes: (changed) => this.membership.watchNodes(changed),
+    });
+    this.leaders = new Router({
+      ...options,
+      local: this.conversations,
+      peers: this.#peers,
+      locate: (conversation) => this.membership.locate(conversation),
+    });
+    this.#followers = new Followers({ ...options, leaders: this.leaders });
     this.#service = createMeridianService({
       ...options,
-      leaders: this.conversations,
+      leaders: this.leaders,
       reader: new LogReader(options),
       followers: this.#followers,
       newProducerId: () => this.ids.next(1),
@@ -77,10 +99,13 @@ export class MeridianNode {
     });
   }
 
-  /** What clients call, and what operators call. */
-  get services(): { readonly clients: readonly ServiceRegistration[]; readonly operators: readonly ServiceRegistration[] } {
+  /** What clients, other nodes and operators call. */
+  get services(): Readonly<Record<"clients" | "peers" | "operators", readonly ServiceRegistration[]>> {
+    const { clock } = this.options;
+    const peerHandlers = createPeerService({ peers: this.#peers, local: this.conversations, clock });
     return {
       clients: [{ service: MeridianService, handlers: this.#service.handlers }],
+      peers: [{ service: PeerService, handlers: peerHandlers }],
       operators: [{ service: AdminService, handlers: createAdminService(this) }],
     };
   }
@@ -102,6 +127,7 @@ export class MeridianNode {
     const endMs = clock.monotonicMs() + withinMs;
     this.ids.start();
     this.conversations.start();
+    this.#peers.start();
     await this.membership.start();
     while (this.reasons().length > 0) {
       if (clock.monotonicMs() >= endMs) {
@@ -117,13 +143,14 @@ export class MeridianNode {
     await this.#followers.close();
     await this.conversations.stop();
     await this.membership.stop();
+    await this.#peers.stop();
     await this.ids.stop();
   }
 
   async locate(conversation: string) {
-    const { home, shard } = this.membership.locate(conversation);
-    const leader = await this.conversations.leader(conversation);
-    return { home, shard, leader: this.options.node, epoch: leader.tenure.epoch, head: leader.head };
+    const { shard } = this.membership.locate(conversation);
+    const { node: leader, ...facts } = await this.leaders.describe(conversation);
+    return { shard, leader, ...facts };
   }
 }
 

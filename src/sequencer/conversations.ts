@@ -9,7 +9,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { LogStore } from "../ports/log-store.ts";
 import type { Random } from "../ports/random.ts";
 import type { Telemetry } from "../ports/telemetry.ts";
-import type { Attachment, Fate, FeedListener, Leaders, SubmitRun } from "../routing/leaders.ts";
+import type { Attachment, Fate, FeedListener, LeaderDescription, Leadership, SubmitRun } from "../routing/leaders.ts";
 import { type Ids, Leader } from "./leader.ts";
 import { Ledger, type Opened, Opener } from "./opening.ts";
 
@@ -17,6 +17,8 @@ const SWEEP_MS = 1_000;
 const DRAIN_MS = 5_000;
 
 export interface ConversationsOptions {
+  /** This node's name. */
+  readonly node: string;
   readonly membership: Membership;
   readonly store: LogStore;
   readonly ids: Ids;
@@ -31,7 +33,7 @@ type Slot =
   | { readonly kind: "closing"; readonly leader: Leader; readonly done: Promise<void> };
 
 /** The conversations that this node leads: opened when somebody asks, put aside when nobody does. */
-export class Conversations implements Leaders {
+export class Conversations implements Leadership {
   readonly #options: ConversationsOptions;
   readonly #slots = new Map<string, Slot>();
   readonly #ledger = new Ledger();
@@ -73,6 +75,11 @@ export class Conversations implements Leaders {
     const leader = await this.leader(conversation, known);
     if (known !== undefined && known.seq > leader.head.seq) throw this.#behind(leader, known);
     return leader.attach(listener);
+  }
+
+  async describe(conversation: string): Promise<LeaderDescription> {
+    const { tenure, head } = await this.leader(conversation);
+    return { node: this.#options.node, home: tenure.claim.region, epoch: tenure.epoch, head };
   }
 
   /**

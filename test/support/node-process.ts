@@ -36,7 +36,19 @@ export class NodeProcess {
     if (!existsSync(MAIN)) throw new Error("dist/ is missing: run `npm run build` first");
     const listen = options.listen ?? "127.0.0.1:0";
     const adminListen = options.adminListen ?? "127.0.0.1:0";
-    const flags = ["--regions", "1", "--data", options.data, "--listen", listen, "--admin-listen", adminListen, "--json"];
+    const flags = [
+      "--regions",
+      "1",
+      "--data",
+      options.data,
+      "--listen",
+      listen,
+      "--admin-listen",
+      adminListen,
+      "--peer-listen",
+      "127.0.0.1:0",
+      "--json",
+    ];
     const command = [...(options.before ?? []), process.execPath, MAIN, "start", ...flags];
     const child = spawn(command[0] as string, command.slice(1), { stdio: ["ignore", "pipe", "pipe"] });
     const log: string[] = [];

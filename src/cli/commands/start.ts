@@ -11,6 +11,7 @@ interface StartFlags extends OutputFlags {
   readonly config?: string;
   readonly data?: string;
   readonly listen?: string;
+  readonly peerListen?: string;
   readonly adminListen?: string;
   readonly logLevel?: string;
 }
@@ -23,6 +24,7 @@ export function addStart(program: Command, cli: Cli): void {
     .option("--config <file>", "a JSON file with settings")
     .option("--data <directory>", "where the data lies (default: .meridian/local)")
     .option("--listen <host:port>", "where clients reach the node (default: 127.0.0.1:7401)")
+    .option("--peer-listen <host:port>", "where other nodes reach the node (default: 127.0.0.1:7411)")
     .option("--admin-listen <host:port>", "where operators reach the node (default: 127.0.0.1:7421)")
     .option("--log-level <level>", "debug, info, warn or error (default: warn)");
   addJsonFlag(command).action((flags: StartFlags) => start(cli, flags));
@@ -30,7 +32,7 @@ export function addStart(program: Command, cli: Cli): void {
     command,
     "meridian start",
     "meridian start --regions 1 --data ./data",
-    "meridian start --listen 127.0.0.1:7501 --admin-listen 127.0.0.1:7521",
+    "meridian start --listen 127.0.0.1:7501 --peer-listen 127.0.0.1:7511 --admin-listen 127.0.0.1:7521",
     "meridian start --config node.json --log-level info",
   );
   command.addHelpText(
