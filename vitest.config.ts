@@ -13,6 +13,8 @@ export default defineConfig({
     // Processes, not threads: the store is a native module, and a test may kill what it started.
     pool: "forks",
     maxWorkers: 2,
+    // Modules hold no state between tests (no ambient clock, randomness or registry), so files can share them: half the time.
+    isolate: false,
     projects: [
       project("unit", 10_000),
       project("contract", 30_000),
