@@ -43,9 +43,7 @@ export class Conversations implements Leadership {
   constructor(options: ConversationsOptions) {
     this.#options = options;
     this.#opener = new Opener({ ...options, ledger: this.#ledger });
-    this.#background = new Background((what, error) =>
-      options.telemetry.log("error", "sequencer.background", { what, error: error.message, stack: error.stack }),
-    );
+    this.#background = new Background((what, error) => this.#report(what, error));
     options.membership.bind({
       claimLost: (claim) => this.#claimLost(claim),
       drainClaim: (claim) => this.#drainClaim(claim),
@@ -196,10 +194,13 @@ export class Conversations implements Leadership {
     open.sort((a, b) => a.leader.lastUsedMs - b.leader.lastUsedMs);
     let surplus = open.length - LIMITS.openConversations;
     for (const slot of open) {
-      const idle = now - slot.leader.lastUsedMs >= LIMITS.idleMs;
-      if (!slot.leader.quiet || !(idle || surplus > 0)) continue;
+      const { leader } = slot;
+      const idle = now - leader.lastUsedMs >= LIMITS.idleMs;
+      // The one before took its time: this one may be in use again, or be led by another object.
+      const present = this.#slots.get(leader.tenure.conversation) === slot;
+      if (!present || !leader.quiet || !(idle || surplus > 0)) continue;
       surplus -= 1;
-      await this.#putAside(slot);
+      await this.#putAside(slot).catch((error: unknown) => this.#report("putting a conversation aside", error));
     }
   }
 
@@ -225,8 +226,15 @@ export class Conversations implements Leadership {
     );
   }
 
+  #report(what: string, thrown: unknown): void {
+    const { message, stack } = MeridianError.from(thrown);
+    this.#options.telemetry.log("error", "sequencer.background", { what, error: message, stack });
+  }
+
   /** Seals the leader, does the work, lets it go; who asks for the conversation meanwhile waits and then opens it anew. */
   async #close<T>(conversation: string, leader: Leader, work: () => Promise<T>): Promise<T> {
+    const slot = this.#slots.get(conversation);
+    if (slot?.kind !== "open" || slot.leader !== leader) throw lostError(conversation);
     leader.seal();
     const result = work();
     const done = result.then(

@@ -222,7 +222,16 @@ export class Leader {
     });
   }
 
+  /** A bug in here must end this leadership with an error, not the process, and not leave messages that wait for ever. */
   #cut(): void {
+    try {
+      this.#cutBatches();
+    } catch (error) {
+      this.#lost(MeridianError.from(error));
+    }
+  }
+
+  #cutBatches(): void {
     while (this.#state.kind === "serving" && this.#pipeline.size < LIMITS.batchesInFlight) {
       if (this.#pending.size === 0 && !this.#barrierDue()) return;
       const floors = { log: this.#lastId, client: this.#pending.aboveId(LIMITS.batchMessages) };

@@ -69,6 +69,24 @@ describe("a node and its clients on virtual time", () => {
     expect((await world.clock.until(client.locate("standup"))).epoch).toBe(before.epoch);
   });
 
+  it("ends one leadership, and not the process, when a message breaks it, and opens the conversation again", async () => {
+    const { world, node, telemetry } = await setUp();
+    const poison = { ...runOf("standup", ""), items: [{ payload: Buffer.from([0xff]), key: Uint8Array.from([1]), skip: false }] };
+    const submit = (run: ReturnType<typeof runOf>) => world.clock.until(node.node.conversations.submit(run));
+    await expect(submit(poison)).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    expect(telemetry.events()).toContain("leader.failed");
+    expect(await submit(runOf("standup", "fine"))).toMatchObject([{ kind: "placed", seq: 1 }]);
+  });
+
+  it("closes a conversation once, whoever asks for it meanwhile [R8]", async () => {
+    const { world, node } = await setUp();
+    const { conversations } = node.node;
+    await world.clock.until(conversations.submit(runOf("standup", "one")));
+    const moves = [1, 2].map(() => conversations.move("standup", "nowhere").catch((error: unknown) => error));
+    expect(await world.clock.until(Promise.all(moves))).toMatchObject([{ code: "INVALID_ARGUMENT" }, { code: "UNAVAILABLE" }]);
+    expect(await world.clock.until(conversations.submit(runOf("standup", "two")))).toMatchObject([{ kind: "placed", seq: 2 }]);
+  });
+
   it("goes on after a restart with a higher epoch, and knows the retries of before [G3] [R7]", async () => {
     const { world, node, client } = await setUp();
     const first = await world.clock.until(client.send("standup", "once", { key: "k" }));
