@@ -4,7 +4,8 @@ import { fromErrorDetail, toErrorDetail } from "../kernel/error-wire.ts";
 import { MeridianError } from "../kernel/errors.ts";
 import type { Fate } from "./leaders.ts";
 
-interface Run {
+/** Neighbouring messages with a common fate. */
+export interface JoinedFates {
   count: number;
   /** The fate of the first message. */
   readonly fate: Fate;
@@ -12,15 +13,22 @@ interface Run {
 
 type FateOnWire = NonNullable<MessageInitShape<typeof FateRunSchema>["fate"]>;
 
-/** The fates as few runs as possible: neighbours join if their seqs and ids are consecutive, or if their error is the same. */
+/** Whether this fate goes on where these end: seqs and ids are consecutive, or the error is the same. */
+export function goesOn({ count, fate: first }: JoinedFates, fate: Fate): boolean {
+  if (first.kind === "refused") return fate.kind === "refused" && fate.error === first.error;
+  if (fate.kind !== first.kind) return false;
+  return fate.seq === first.seq + count && fate.id === first.id + BigInt(count);
+}
+
+/** The fates as few runs as possible. */
 export function fatesToWire(fates: readonly Fate[]): MessageInitShape<typeof FateRunSchema>[] {
-  const runs: Run[] = [];
+  const runs: JoinedFates[] = [];
   for (const fate of fates) {
     const last = runs.at(-1);
     if (last !== undefined && goesOn(last, fate)) last.count += 1;
     else runs.push({ count: 1, fate });
   }
-  return runs.map(({ count, fate }) => ({ count, fate: onWire(fate) }));
+  return runs.map(({ count, fate }) => ({ count, fate: fateToWire(fate) }));
 }
 
 /** The fates of `count` messages. Throws INTERNAL if there are more or fewer, or one of them is none. */
@@ -45,14 +53,8 @@ function fatesOf({ count, fate }: FateRun): Fate[] {
   }
 }
 
-function goesOn(run: Run, fate: Fate): boolean {
-  const first = run.fate;
-  if (first.kind === "refused") return fate.kind === "refused" && fate.error === first.error;
-  if (fate.kind !== first.kind) return false;
-  return fate.seq === first.seq + run.count && fate.id === first.id + BigInt(run.count);
-}
-
-function onWire(fate: Fate): FateOnWire {
+/** A fate as it stands in peer.proto and, with the same shape, in client.proto. */
+export function fateToWire(fate: Fate): FateOnWire {
   if (fate.kind === "refused") return { case: "error", value: toErrorDetail(fate.error) };
   return { case: fate.kind, value: { seq: BigInt(fate.seq), id: fate.id } };
 }

@@ -32,6 +32,7 @@ import type { Dedup } from "./dedup.ts";
 import { Parking } from "./parking.ts";
 import { type Pending, PendingQueue } from "./pending.ts";
 import { Pipeline } from "./pipeline.ts";
+import { Verdicts } from "./verdicts.ts";
 
 /** Where a leader begins: the recovered or continued state of the conversation. */
 export interface Opening {
@@ -70,13 +71,6 @@ type State =
   | { readonly kind: "sealed" }
   | { readonly kind: "gone"; readonly error: MeridianError };
 
-/** A fate that becomes true when its seq commits. */
-interface Promised {
-  readonly seq: number;
-  readonly item: Pending;
-  readonly fate: Fate;
-}
-
 export class Leader {
   readonly tenure: Tenure;
   readonly #options: LeaderOptions;
@@ -86,13 +80,10 @@ export class Leader {
   readonly #dedup: Dedup;
   readonly #pending = new PendingQueue();
   readonly #parking: Parking;
+  readonly #verdicts: Verdicts;
   #state: State = { kind: "serving" };
   #tip: Watermark;
   #lastId: bigint;
-  /** In the order of their seqs. */
-  #promised: Promised[] = [];
-  /** R9: refusals that wait for the first batch of our own; undefined once it has committed. */
-  #denials: { readonly item: Pending; readonly error: MeridianError }[] | undefined = [];
   #turnAsked = false;
   #waitingForIds = false;
   #lastUsedMs: number;
@@ -106,6 +97,7 @@ export class Leader {
     this.#tip = opening.head;
     this.#lastId = opening.lastId;
     this.#dedup = opening.dedup;
+    this.#verdicts = new Verdicts(opening.head.seq);
     this.#parking = new Parking(clock, (item, wanted) => this.#refuseGap(item, wanted));
     this.#checkpointer = new Checkpointer({ ...options, checkpointSeq: opening.checkpointSeq });
     this.#pipeline = new Pipeline({
@@ -183,9 +175,7 @@ export class Leader {
     this.tenure.release();
     this.#pipeline.stop();
     this.#failWaiting(error);
-    for (const { item } of [...this.#promised, ...(this.#denials ?? [])]) item.fates.fail(error);
-    this.#promised = [];
-    this.#denials = [];
+    this.#verdicts.fail(error);
     this.#wakeDrained();
     this.#publisher.end(error);
   }
@@ -245,7 +235,7 @@ export class Leader {
 
   /** R9: a refusal waits and nothing is on its way that could carry it over the barrier. */
   #barrierDue(): boolean {
-    return this.#denials !== undefined && this.#denials.length > 0 && this.#pipeline.size === 0;
+    return this.#verdicts.barrierDue && this.#pipeline.size === 0;
   }
 
   /** Judges waiting messages until a batch is full (R1: it ends with its bucket) or nothing waits. */
@@ -279,13 +269,17 @@ export class Leader {
     const verdict = this.#dedup.judge(item);
     switch (verdict.kind) {
       case "new":
-        this.#promise(at.seq, item, { kind: item.skip ? "skipped" : "placed", ...at });
+        this.#verdicts.place(at.seq, item, { kind: item.skip ? "skipped" : "placed", ...at });
         return entryOf(item, item.skip);
       case "repeat":
-        this.#promise(verdict.seq, item, { kind: verdict.skipped ? "skipped" : "placed", seq: verdict.seq, id: verdict.id });
+        this.#verdicts.place(verdict.seq, item, {
+          kind: verdict.skipped ? "skipped" : "placed",
+          seq: verdict.seq,
+          id: verdict.id,
+        });
         return undefined;
       case "known-key":
-        this.#promise(verdict.due ? at.seq : verdict.seq, item, { kind: "placed", seq: verdict.seq, id: verdict.id });
+        this.#verdicts.place(verdict.due ? at.seq : verdict.seq, item, { kind: "placed", seq: verdict.seq, id: verdict.id });
         return verdict.due ? entryOf(item, true) : undefined;
       case "early":
         this.#parking.park(item, verdict.wanted);
@@ -296,24 +290,9 @@ export class Leader {
     }
   }
 
-  /** The fate is told once `seq` is committed: at once, if it is. */
-  #promise(seq: number, item: Pending, fate: Fate): void {
-    if (seq <= this.head.seq) {
-      item.fates.settle(item.index, fate);
-      return;
-    }
-    let at = this.#promised.length;
-    while (at > 0 && (this.#promised[at - 1] as Promised).seq > seq) at -= 1;
-    this.#promised.splice(at, 0, { seq, item, fate });
-  }
-
   #refuse(item: Pending, error: MeridianError): void {
-    if (this.#denials === undefined) {
-      item.fates.settle(item.index, { kind: "refused", error });
-      return;
-    }
-    this.#denials.push({ item, error });
-    this.#cutNextTurn();
+    this.#verdicts.refuse(item, error);
+    if (this.#verdicts.barrierDue) this.#cutNextTurn();
   }
 
   #refuseGap(item: Pending, wanted: number): void {
@@ -344,22 +323,10 @@ export class Leader {
 
   #committed(batch: Batch): void {
     this.#publisher.publish(batch);
-    let told = 0;
-    for (; told < this.#promised.length && (this.#promised[told] as Promised).seq <= batch.lastSeq; told += 1) {
-      const { item, fate } = this.#promised[told] as Promised;
-      item.fates.settle(item.index, fate);
-    }
-    this.#promised.splice(0, told);
-    this.#passBarrier();
+    this.#verdicts.committed(batch.lastSeq);
     this.#checkpointer.committed(batch);
     if (this.#pipeline.size === 0) this.#wakeDrained();
     if (this.#pending.size > 0) this.#cutNextTurn();
-  }
-
-  #passBarrier(): void {
-    const denials = this.#denials;
-    this.#denials = undefined;
-    for (const { item, error } of denials ?? []) item.fates.settle(item.index, { kind: "refused", error });
   }
 
   /** The state as of the last message that was given a seq; it is true once that message is committed (R10). */
