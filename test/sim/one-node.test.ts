@@ -78,6 +78,18 @@ describe("a node and its clients on virtual time", () => {
     expect(await submit(runOf("standup", "fine"))).toMatchObject([{ kind: "placed", seq: 1 }]);
   });
 
+  it("lets a leader go that is behind what a gateway has verified, and stays shut where the log does not reach that [R6]", async () => {
+    const { world, node, telemetry } = await setUp();
+    const { conversations } = node.node;
+    await world.clock.until(conversations.submit(runOf("standup", "one")));
+    const listener = { batch: () => {}, end: () => {} };
+    const known = { seq: 2, hash: "ab".repeat(16) };
+    const attach = () => world.clock.until(conversations.attach("standup", listener, known));
+    await expect(attach()).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    expect(telemetry.events()).toContain("leader.behind");
+    await expect(attach()).rejects.toMatchObject({ code: "CORRUPT", details: { reached: "1", told: "2" } });
+  });
+
   it("closes a conversation once, whoever asks for it meanwhile [R8]", async () => {
     const { world, node } = await setUp();
     const { conversations } = node.node;
