@@ -4,11 +4,11 @@ import type { Fetch, FetchedSchema } from "../gen/meridian/v1/client_pb.ts";
 import type { Background } from "../kernel/background.ts";
 import { toErrorDetail } from "../kernel/error-wire.ts";
 import { MeridianError } from "../kernel/errors.ts";
-import { hashToBytes } from "../kernel/hash.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { checkConversation } from "../kernel/names.ts";
 import { withDeadline } from "../kernel/timing.ts";
 import type { Batch } from "../log/batch.ts";
+import { watermarkToWire } from "../routing/watermark.ts";
 import { checkWhole } from "./admission.ts";
 import type { Gateway } from "./gateway.ts";
 import type { Outlet } from "./outlet.ts";
@@ -65,7 +65,7 @@ export class Fetches {
       try {
         const head = await follower.ready(signal);
         const batches = fromSeq > head.seq ? [] : await this.#read(follower, fromSeq, signal);
-        if (batches.length === 0) return { case: "notYet", value: { seq: BigInt(head.seq), hash: hashToBytes(head.hash) } };
+        if (batches.length === 0) return { case: "notYet", value: watermarkToWire(head) };
         const bytes = batches.filter((batch) => batch.firstSeq <= toSeq).map((batch) => batch.bytes);
         return { case: "entries", value: { batches: bytes } };
       } finally {

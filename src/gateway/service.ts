@@ -1,12 +1,12 @@
 import type { Followers } from "../feed/followers.ts";
 import type { MeridianService } from "../gen/meridian/v1/client_pb.ts";
 import { MeridianError } from "../kernel/errors.ts";
-import { hashToBytes } from "../kernel/hash.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { checkConversation } from "../kernel/names.ts";
 import { withDeadline } from "../kernel/timing.ts";
 import type { Watermark } from "../log/batch.ts";
 import type { Handlers } from "../ports/network.ts";
+import { watermarkToWire } from "../routing/watermark.ts";
 import type { Gateway } from "./gateway.ts";
 import { history } from "./history.ts";
 import { type PageSource, Pages } from "./pages.ts";
@@ -69,7 +69,7 @@ export function createMeridianService(options: MeridianServiceOptions): Meridian
     async locate({ conversation }, call) {
       checkConversation(conversation);
       const { head, ...place } = await inTime("locating a conversation", options.locate(conversation), call.signal);
-      return { ...place, head: { seq: BigInt(head.seq), hash: hashToBytes(head.hash) } };
+      return { ...place, head: watermarkToWire(head) };
     },
     async generateIds({ count }, call) {
       if (count > LIMITS.idsPerCall) {

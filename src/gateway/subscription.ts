@@ -17,12 +17,12 @@ import type { Background } from "../kernel/background.ts";
 import { Deferred } from "../kernel/deferred.ts";
 import { toErrorDetail } from "../kernel/error-wire.ts";
 import { MeridianError } from "../kernel/errors.ts";
-import { hashToBytes } from "../kernel/hash.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { checkConversation } from "../kernel/names.ts";
 import { withDeadline } from "../kernel/timing.ts";
 import type { Batch } from "../log/batch.ts";
 import type { CursorKey, CursorPosition } from "../ports/log-store.ts";
+import { watermarkToWire } from "../routing/watermark.ts";
 import { checkConsumer, checkWhole } from "./admission.ts";
 import { CursorSaver } from "./cursors.ts";
 import type { Gateway } from "./gateway.ts";
@@ -128,7 +128,7 @@ export class Subscription {
     if (this.#state.kind !== "starting") return;
     this.#state = { kind: "delivering", delivered: after };
     const { subscription } = this.#request;
-    const watermark = { seq: BigInt(head.seq), hash: hashToBytes(head.hash) };
+    const watermark = watermarkToWire(head);
     this.#outlet.answer({ case: "subscribed", value: { subscription, after: BigInt(after), head: watermark } });
     const walk = new Walk(this.#gateway, follower, after, this.#abort.signal);
     while (await this.#wanted(walk)) {

@@ -1,10 +1,10 @@
 import { resetCursor } from "../gateway/cursors.ts";
 import type { AdminService } from "../gen/meridian/v1/admin_pb.ts";
 import { MeridianError } from "../kernel/errors.ts";
-import { hashToBytes } from "../kernel/hash.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { checkConversation, checkName } from "../kernel/names.ts";
 import type { Handlers } from "../ports/network.ts";
+import { watermarkToWire } from "../routing/watermark.ts";
 import type { MeridianNode } from "./node.ts";
 
 const LEADERS_DEFAULT = 100;
@@ -42,7 +42,7 @@ export function createAdminService(node: MeridianNode): Handlers<typeof AdminSer
       const leaders = led.map(({ tenure, head }) => ({
         conversation: tenure.conversation,
         epoch: tenure.epoch,
-        head: { seq: BigInt(head.seq), hash: hashToBytes(head.hash) },
+        head: watermarkToWire(head),
       }));
       return { leaders };
     },

@@ -4,7 +4,7 @@ import { MeridianError } from "../../kernel/errors.ts";
 import { environmentConfig, type NodeConfig, nodeConfig } from "../../node/config.ts";
 import { addExamples, addJsonFlag, type Cli, integer, type OutputFlags } from "../cli.ts";
 import { EXIT } from "../exit-code.ts";
-import { type Serving, serve } from "../serve.ts";
+import type { Serving } from "../serve.ts";
 
 interface StartFlags extends OutputFlags {
   readonly regions: number;
@@ -48,6 +48,8 @@ async function start(cli: Cli, flags: StartFlags): Promise<void> {
   const config = nodeConfig(file === undefined ? {} : fileConfig(file), environmentConfig(environment), settings);
   const startedMs = clock.monotonicMs();
   await say(`Meridian ${version} starts one region; its data lies in ${config.data}`);
+  // Loading the store and the servers takes a third of a command's start, and no other command needs them.
+  const { serve } = await import("../serve.ts");
   const serving = await serve({ config, version, onOwnerLost: exitAtOnce });
   const tookMs = Math.round(clock.monotonicMs() - startedMs);
   await say(readyText(serving, config, tookMs), readyFacts(serving, config, tookMs));
