@@ -13,7 +13,7 @@ import { Client, type ClientOptions } from "./client/client.ts";
 import type { Fault } from "./client/events.ts";
 import { LIMITS } from "./kernel/limits.ts";
 
-export type { AdminClient, LedConversation, NodeStatus } from "./client/admin.ts";
+export type { AdminClient, EmulatedRegion, EmulatedRegions, LedConversation, NodeStatus, RegionFault } from "./client/admin.ts";
 export type { Client, ClientOptions, History, Location } from "./client/client.ts";
 export type { CursorStore } from "./client/cursors.ts";
 export type { ClientEvents, ConnectionState, DeadLetter, Fault } from "./client/events.ts";

@@ -1,4 +1,5 @@
 import { AdminService } from "../gen/meridian/v1/admin_pb.ts";
+import { EmulationService, Fault } from "../gen/meridian/v1/emulation_pb.ts";
 import { type Hash, hashFromBytes, ROOT_HASH } from "../kernel/hash.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { checkConversation } from "../kernel/names.ts";
@@ -34,6 +35,37 @@ export interface LedConversation {
   readonly epoch: bigint;
   readonly head: { readonly seq: number; readonly hash: Hash };
 }
+
+/** Regions that run in one process, and the emulated ways between them. */
+export interface EmulatedRegions {
+  readonly regions: readonly EmulatedRegion[];
+  /** The region from which the coordinator answers. */
+  readonly coordinator: string;
+  readonly leaseTtlMs: number;
+}
+
+export interface EmulatedRegion {
+  readonly region: string;
+  /** Where operators reach its node, lost or not. */
+  readonly admin: string;
+  /** How clients in this region reach the nodes, the nearest one first. */
+  readonly routes: readonly { readonly region: string; readonly address: string; readonly rttMs: number }[];
+  /** Its node and its replica are cut off from everything, clients included. */
+  readonly lost: boolean;
+  /** The regions to which the way is cut, with neither of the two lost. */
+  readonly partitionedFrom: readonly string[];
+  /** By how much its clock is wrong on purpose. */
+  readonly skewMs: number;
+  /** Its replica of the log may lack what another one has. */
+  readonly replicaBehind: boolean;
+}
+
+/** What can be done to an emulated region; "restore" ends all of it. */
+export type RegionFault =
+  | { readonly kind: "kill" | "partition" | "restore"; readonly region: string }
+  | { readonly kind: "skew"; readonly region: string; readonly skewMs: number };
+
+const FAULTS = { kill: Fault.KILL, partition: Fault.PARTITION, skew: Fault.SKEW, restore: Fault.RESTORE } as const;
 
 /** The operator's connection to one node's admin address. Every call throws MeridianError, UNAVAILABLE after 10 s. */
 export class AdminClient implements Disposable {
@@ -72,6 +104,34 @@ export class AdminClient implements Disposable {
     const request = { conversation, consumer, seq: BigInt(seq) };
     const { generation } = await this.#channel.unary(AdminService.method.resetCursor, request, CALL);
     return { generation: Number(generation) };
+  }
+
+  /** Tells of the regions of one process. Throws UNAVAILABLE, never to be retried, where there are none. */
+  async regions(): Promise<EmulatedRegions> {
+    const { regions, coordinator, leaseTtlMs } = await this.#channel.unary(EmulationService.method.describeRegions, {}, CALL);
+    return {
+      regions: regions.map(({ region, admin, routes, lost, partitionedFrom, skewMs, replicaBehind }) => ({
+        region,
+        admin,
+        routes: routes.map(({ region, address, rttMs }) => ({ region, address, rttMs })),
+        lost,
+        partitionedFrom,
+        skewMs: Number(skewMs),
+        replicaBehind,
+      })),
+      coordinator,
+      leaseTtlMs: Number(leaseTtlMs),
+    };
+  }
+
+  /** Does something to a region of one process. Throws as `regions`, and NOT_FOUND for a region that there is not. */
+  async injectFault(fault: RegionFault): Promise<void> {
+    const skewMs = BigInt(fault.kind === "skew" ? fault.skewMs : 0);
+    await this.#channel.unary(
+      EmulationService.method.injectFault,
+      { fault: FAULTS[fault.kind], region: fault.region, skewMs },
+      CALL,
+    );
   }
 
   close(): void {
