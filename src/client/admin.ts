@@ -106,7 +106,7 @@ export class AdminClient implements Disposable {
     return { generation: Number(generation) };
   }
 
-  /** Tells of the regions of one process. Throws UNAVAILABLE, never to be retried, where there are none. */
+  /** Tells of the regions of one process. Throws INVALID_ARGUMENT where there are none. */
   async regions(): Promise<EmulatedRegions> {
     const { regions, coordinator, leaseTtlMs } = await this.#channel.unary(EmulationService.method.describeRegions, {}, CALL);
     return {
