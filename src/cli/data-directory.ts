@@ -14,15 +14,43 @@ import { MeridianError } from "../kernel/errors.ts";
 const DATABASE = "data.mdb";
 const FILES = [DATABASE, "lock.mdb"];
 
-/** The id of a process that has the directory's database open, if any. Throws UNAVAILABLE when the system cannot tell. */
-export async function processUsing(directory: string): Promise<number | undefined> {
-  const file = join(directory, DATABASE);
-  if ((await identityOf(file)) === undefined || process.platform === "win32") return undefined;
-  return process.platform === "linux" ? findInProc(file) : askLsof(file);
+/** Throws UNAVAILABLE if a process has a database of the directory open, or the system cannot tell. */
+export async function refuseIfUsed(directory: string): Promise<void> {
+  if (process.platform === "win32") return;
+  for (const part of await partsOf(directory)) {
+    const file = join(part, DATABASE);
+    if ((await identityOf(file)) === undefined) continue;
+    const pid = await (process.platform === "linux" ? findInProc(file) : askLsof(file));
+    if (pid === undefined) continue;
+    throw new MeridianError("UNAVAILABLE", `Meridian runs on ${directory} already: process ${pid}`, {
+      retry: "never",
+      advice: "Use that one, or stop it first, or give another directory with --data.",
+    });
+  }
 }
 
-/** Deletes Meridian's files and the directory. Throws NOT_FOUND, with nothing deleted, if it is none of Meridian's. */
+/**
+ * Deletes Meridian's files and the directory, of one node or of several regions. Throws NOT_FOUND, with nothing deleted, if
+ * it is none of Meridian's.
+ */
 export async function deleteData(directory: string): Promise<void> {
+  const parts = await partsOf(directory);
+  for (const part of parts) await checkData(part);
+  for (const part of parts) {
+    for (const name of FILES) await rm(join(part, name), { force: true });
+    await rmdir(part);
+  }
+  if (!parts.includes(directory)) await rmdir(directory);
+}
+
+/** The directories with a database each: regions that run in one process have one each in the data directory. */
+async function partsOf(directory: string): Promise<readonly string[]> {
+  const entries = (await unlessHidden(readdir(directory, { withFileTypes: true }))) ?? [];
+  const isOfRegions = entries.length > 0 && entries.every((entry) => entry.isDirectory());
+  return isOfRegions ? entries.map(({ name }) => join(directory, name)) : [directory];
+}
+
+async function checkData(directory: string): Promise<void> {
   const names = await readdir(directory).catch((cause: unknown) => {
     throw new MeridianError("NOT_FOUND", `there is no data directory ${directory}`, { advice: "Name it with --data.", cause });
   });
@@ -33,8 +61,6 @@ export async function deleteData(directory: string): Promise<void> {
       advice: "Nothing was deleted. Name the right directory with --data.",
     });
   }
-  for (const name of names) await rm(join(directory, name));
-  await rmdir(directory);
 }
 
 /** Other users' processes are not shown to us; nor may we delete their files. */

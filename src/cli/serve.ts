@@ -10,17 +10,12 @@ import type { MeridianError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { NodeConfig } from "../node/config.ts";
 import { MeridianNode } from "../node/node.ts";
-import type { Clock } from "../ports/clock.ts";
-import type { ServiceRegistration } from "../ports/network.ts";
-
-/** How long calls that are under way may take to end when the node stops. */
-const GRACE_MS = 2_000;
+import { ServedNode } from "./served-node.ts";
 
 export interface Serving {
   /** Where clients and operators reach the node. */
   readonly clients: string;
   readonly admin: string;
-  readonly node: MeridianNode;
   /** Hands everything back and ends; what is acknowledged is on the disk anyway. */
   stop(): Promise<void>;
 }
@@ -39,6 +34,10 @@ export async function serve({ config, version, onOwnerLost }: ServeOptions): Pro
   const telemetry = new ConsoleTelemetry({ level: config.logLevel });
   const database = await Database.open(config.data, { onOwnerLost });
   const coordinator = await LmdbCoordinator.open(database, clock);
+  const close = async () => {
+    await coordinator.close();
+    await database.close();
+  };
   const node = new MeridianNode({
     node: config.node,
     region: config.region,
@@ -46,11 +45,7 @@ export async function serve({ config, version, onOwnerLost }: ServeOptions): Pro
     address: config.peerListen,
     version,
     bodyBytesMax: config.bodyBytesMax,
-    lease: {
-      ttlMs: LIMITS.embeddedLeaseTtlMs,
-      renewMs: LIMITS.embeddedLeaseRenewMs,
-      marginMs: LIMITS.embeddedLeaseMarginMs,
-    },
+    lease: EMBEDDED_LEASE,
     coordinator,
     store: new LmdbLogStore({ database, telemetry }),
     network: new GrpcNetwork(),
@@ -59,56 +54,26 @@ export async function serve({ config, version, onOwnerLost }: ServeOptions): Pro
     telemetry,
     counters: () => telemetry.counters(),
   });
-  const servers: GrpcServer[] = [];
-  const health = new Health(node, clock, servers);
-  const stop = async () => {
-    health.stop();
-    await node.stop();
-    await Promise.all(servers.map((server) => server.close({ graceMs: GRACE_MS })));
-    await coordinator.close();
-    await database.close();
-  };
   try {
-    // A node that listened before it leads would refuse what it is sent in its first moments.
-    await node.start();
-    const listen = async (address: string, services: readonly ServiceRegistration[]) => {
-      const server = await GrpcServer.listen({ clock, telemetry, address, services });
-      servers.push(server);
-      return server.address;
+    const served = await ServedNode.start({
+      node,
+      clock,
+      addresses: { clients: config.listen, peers: config.peerListen, admin: config.adminListen },
+      listen: (address, services) => GrpcServer.listen({ clock, telemetry, address, services }),
+    });
+    const stop = async () => {
+      await served.stop();
+      await close();
     };
-    const clients = await listen(config.listen, node.services.clients);
-    await listen(config.peerListen, node.services.peers);
-    const admin = await listen(config.adminListen, node.services.operators);
-    health.tell();
-    return { clients, admin, node, stop };
+    return { clients: served.clients, admin: served.admin, stop };
   } catch (error) {
-    await stop();
+    await close();
     throw error;
   }
 }
 
-const HEALTH_MS = 1_000;
-
-/** Tells health checks, every second, whether the node serves now: it has a lease and a worker number. */
-class Health {
-  readonly #node: MeridianNode;
-  readonly #clock: Clock;
-  readonly #servers: readonly GrpcServer[];
-  #cancel: () => void = () => {};
-
-  constructor(node: MeridianNode, clock: Clock, servers: readonly GrpcServer[]) {
-    this.#node = node;
-    this.#clock = clock;
-    this.#servers = servers;
-  }
-
-  tell(): void {
-    const serving = this.#node.reasons().length === 0;
-    for (const server of this.#servers) server.setServing(serving);
-    this.#cancel = this.#clock.after(HEALTH_MS, () => this.tell());
-  }
-
-  stop(): void {
-    this.#cancel();
-  }
-}
+export const EMBEDDED_LEASE = {
+  ttlMs: LIMITS.embeddedLeaseTtlMs,
+  renewMs: LIMITS.embeddedLeaseRenewMs,
+  marginMs: LIMITS.embeddedLeaseMarginMs,
+};

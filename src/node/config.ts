@@ -50,6 +50,22 @@ export function nodeConfig(...sources: readonly object[]): NodeConfig {
 
 const NUMBERS = new Set(["bodyBytesMax", "clockErrorMs"]);
 
+/** What remains to be set where all regions run in one process; the topology says where they listen. */
+export type RegionsConfig = Pick<NodeConfig, "data" | "bodyBytesMax" | "clockErrorMs" | "logLevel">;
+
+const REGIONS_DATA = ".meridian/regions";
+const OF_ONE_NODE = ["node", "region", "listen", "peerListen", "adminListen"] as const;
+
+/** As `nodeConfig`, and settings that only one node can have are refused. */
+export function regionsConfig(...sources: readonly object[]): RegionsConfig {
+  const config = nodeConfig({ data: REGIONS_DATA }, ...sources);
+  const foreign = OF_ONE_NODE.filter((setting) => sources.some((source) => setting in source));
+  if (foreign.length === 0) return config;
+  throw new MeridianError("INVALID_ARGUMENT", `${foreign.join(", ")}: these settings are of one node, and this starts several`, {
+    advice: "Start one region with --regions 1, or change the addresses in the topology file.",
+  });
+}
+
 /** `MERIDIAN_LOG_LEVEL=debug` sets `logLevel`, and so on for every setting. */
 export function environmentConfig(environment: Readonly<Record<string, string | undefined>>): object {
   const settings = Object.keys(schema.unwrap().shape).flatMap((setting) => {

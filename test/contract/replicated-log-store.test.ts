@@ -35,7 +35,15 @@ function replicated(replicas: ReadonlyMap<string, LogStore>): ReplicatedLogStore
   const regions = [...replicas.keys()];
   const [region = ""] = regions;
   const links = new Links({ clock, regions, oneWayMs: () => 0, coordinator: region });
-  return new OwnReplicaToo({ region, replicas, links, clock, telemetry: new MemoryTelemetry(), missed: () => {} });
+  return new OwnReplicaToo({
+    region,
+    replicas,
+    links,
+    clock,
+    telemetry: new MemoryTelemetry(),
+    missed: () => {},
+    stored: () => {},
+  });
 }
 
 for (const regions of [["a"], ["a", "b"], ["a", "b", "c"]]) {

@@ -8,16 +8,19 @@ const RANK: Readonly<Record<Level, number>> = { debug: 0, info: 1, warn: 2, erro
 export class ConsoleTelemetry implements Telemetry {
   readonly #rank: number;
   readonly #write: (line: string) => void;
+  readonly #fields: Fields;
   readonly #counters = new Map<string, number>();
 
-  constructor(options: { readonly level: Level; readonly write?: (line: string) => void }) {
+  /** `fields` stand in every line. */
+  constructor(options: { readonly level: Level; readonly write?: (line: string) => void; readonly fields?: Fields }) {
     this.#rank = RANK[options.level];
+    this.#fields = options.fields ?? {};
     this.#write = options.write ?? ((line) => process.stderr.write(line));
   }
 
   log(level: Level, event: string, fields: Fields = {}): void {
     if (RANK[level] < this.#rank) return;
-    const line = { time: new Date().toISOString(), level, event, ...fields };
+    const line = { time: new Date().toISOString(), level, event, ...this.#fields, ...fields };
     this.#write(`${JSON.stringify(line, bigintsAsText)}\n`);
   }
 

@@ -8,8 +8,8 @@ export interface DelayProxyOptions {
   readonly clock: Clock;
   /** `host:port` to listen on; port 0 takes any free one. */
   readonly listen: string;
-  /** `host:port` of the server behind it. */
-  readonly target: string;
+  /** `host:port` of the server behind it; while there is none, connections are reset. */
+  readonly target: () => string | undefined;
   /** How long bytes take in each direction, in milliseconds. Connecting itself takes no time. */
   readonly oneWayMs: number;
 }
@@ -73,12 +73,13 @@ export class DelayProxy {
   }
 
   #accept(near: Socket): void {
-    if (this.#cut) {
+    const { clock, oneWayMs } = this.#options;
+    const target = this.#cut ? undefined : this.#options.target();
+    if (target === undefined) {
       near.on("error", () => near.destroy());
       near.resetAndDestroy();
       return;
     }
-    const { clock, target, oneWayMs } = this.#options;
     const { host, port } = partsOf(target);
     const far = connect({ host, port, allowHalfOpen: true, noDelay: true });
     new DelayedPipe(clock, oneWayMs, near, far);

@@ -27,6 +27,8 @@ export interface ReplicatedLogStoreOptions {
   readonly telemetry: Telemetry;
   /** This region's replica lacks a write that another one has: it is to be healed. */
   readonly missed: (region: string) => void;
+  /** A batch is on this region's disk, so many milliseconds after it was handed in. */
+  readonly stored: (region: string, afterMs: number) => void;
 }
 
 export class ReplicatedLogStore implements LogStore {
@@ -43,7 +45,13 @@ export class ReplicatedLogStore implements LogStore {
   }
 
   append(row: Row): Promise<"committed" | "unknown"> {
-    return this.#settle(this.#write("appending a batch", async (replica) => committed(await replica.append(row))));
+    const { clock, stored } = this.#options;
+    const startMs = clock.monotonicMs();
+    const append = async (replica: LogStore, region: string) => {
+      committed(await replica.append(row));
+      stored(region, clock.monotonicMs() - startMs);
+    };
+    return this.#settle(this.#write("appending a batch", append));
   }
 
   async read(conversation: string, fromSeq: number, options: ReadOptions): Promise<Page> {
@@ -96,7 +104,7 @@ export class ReplicatedLogStore implements LogStore {
     return gather({ what, asks: this.#askAll(call), needed, timers: this.#options.clock, withinMs: this.#withinMs });
   }
 
-  async #write(what: string, call: (replica: LogStore) => Promise<void>): Promise<void> {
+  async #write(what: string, call: (replica: LogStore, region: string) => Promise<void>): Promise<void> {
     const asks = this.#askAll(call);
     const settled = (failed: readonly string[]) => {
       // What no replica is known to have is the caller's to repeat.
@@ -109,16 +117,16 @@ export class ReplicatedLogStore implements LogStore {
     await gather({ what, asks, needed: this.#majority, timers: this.#options.clock, withinMs: this.#withinMs, settled });
   }
 
-  #askAll<T>(call: (replica: LogStore) => Promise<T>): Ask<T>[] {
+  #askAll<T>(call: (replica: LogStore, region: string) => Promise<T>): Ask<T>[] {
     return [...this.#options.replicas.keys()].map((region) => ({ region, answer: this.#ask(region, call) }));
   }
 
-  async #ask<T>(region: string, call: (replica: LogStore) => Promise<T>): Promise<T> {
+  async #ask<T>(region: string, call: (replica: LogStore, region: string) => Promise<T>): Promise<T> {
     const { replicas, links, telemetry } = this.#options;
     const replica = replicas.get(region);
     if (replica === undefined) throw new MeridianError("INTERNAL", `there is no replica in ${region}`);
     try {
-      const back = await links.roundTrip(this.#options.region, region, () => call(replica));
+      const back = await links.roundTrip(this.#options.region, region, () => call(replica, region));
       if (back !== "cut") return back.answer;
     } catch (thrown) {
       const error = MeridianError.from(thrown);

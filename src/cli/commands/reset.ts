@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import { MeridianError } from "../../kernel/errors.ts";
-import { nodeConfig } from "../../node/config.ts";
+import { regionsConfig } from "../../node/config.ts";
 import { type AdminFlags, addAdminFlag, addExamples, addJsonFlag, type Cli, integer, type OutputFlags } from "../cli.ts";
-import { deleteData, processUsing } from "../data-directory.ts";
+import { deleteData, refuseIfUsed } from "../data-directory.ts";
 
 interface DataFlags extends OutputFlags {
   readonly data?: string;
@@ -28,23 +28,17 @@ function addResetData(reset: Command, cli: Cli): void {
     .option("--yes", "yes, delete it for good");
   addJsonFlag(command).action(async (flags: DataFlags) => {
     const output = cli.open(flags);
-    const { data } = nodeConfig({ data: cli.context.environment.MERIDIAN_DATA }, { data: flags.data });
+    const { data } = regionsConfig({ data: cli.context.environment.MERIDIAN_DATA }, { data: flags.data });
     if (flags.yes !== true) {
       throw new MeridianError("INVALID_ARGUMENT", `this would delete every conversation in ${data}`, {
         advice: "Say --yes if that is what you want.",
       });
     }
-    const pid = await processUsing(data);
-    if (pid !== undefined) {
-      throw new MeridianError("UNAVAILABLE", `a node runs on ${data}: process ${pid}`, {
-        retry: "never",
-        advice: "Stop it first.",
-      });
-    }
+    await refuseIfUsed(data);
     await deleteData(data);
     await output.result(`deleted ${data}`, { deleted: data });
   });
-  addExamples(command, "meridian reset data --yes", "meridian reset data --data .meridian/eu-west --yes");
+  addExamples(command, "meridian reset data --yes", "meridian reset data --data .meridian/local --yes");
 }
 
 function addResetCursor(reset: Command, cli: Cli): void {

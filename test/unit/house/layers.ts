@@ -34,8 +34,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   "index.ts": [...Object.keys(BESIDE), "log", ...BELOW],
 };
 
-/** The two places that join the code to the outside world: the SDK's and the node's. */
-const COMPOSITION_ROOTS = ["src/index.ts", "src/cli/serve.ts"];
+/** The places that join the code to the outside world: the SDK's, a node's, and that of regions in one process. */
+const COMPOSITION_ROOTS = ["src/index.ts", "src/cli/serve.ts", "src/cli/serve-regions.ts"];
 
 /** Folders that must run on virtual time, under the simulator. */
 export const PURE: readonly string[] = [...DOMAIN, ...Object.keys(BESIDE), "ports", "kernel"];

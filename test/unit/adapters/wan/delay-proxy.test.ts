@@ -43,7 +43,13 @@ describe("the delay proxy", () => {
   const open = async (serve: (socket: Socket) => void, options: { readonly clock?: Clock; readonly oneWayMs?: number } = {}) => {
     const target = new Target(serve);
     const address = await target.listen();
-    const proxy = await DelayProxy.listen({ clock, oneWayMs: ONE_WAY_MS, ...options, listen: "127.0.0.1:0", target: address });
+    const proxy = await DelayProxy.listen({
+      clock,
+      oneWayMs: ONE_WAY_MS,
+      ...options,
+      listen: "127.0.0.1:0",
+      target: () => address,
+    });
     closing.push(
       () => proxy.close(),
       () => target.close(),
@@ -213,7 +219,7 @@ describe("the delay proxy", () => {
 
   it("says why it cannot listen", async () => {
     const { proxy } = await open(echo);
-    const taken = DelayProxy.listen({ clock, oneWayMs: 1, listen: proxy.address, target: "127.0.0.1:1" });
+    const taken = DelayProxy.listen({ clock, oneWayMs: 1, listen: proxy.address, target: () => "127.0.0.1:1" });
     await expect(taken).rejects.toMatchObject({ code: "UNAVAILABLE", message: expect.stringContaining(proxy.address) });
   });
 });

@@ -36,6 +36,7 @@ export class ThreeRegions {
       clock: this.clock,
       telemetry: this.telemetry,
       missed: (missing) => this.missed.push(missing),
+      stored: () => {},
     });
   }
 
