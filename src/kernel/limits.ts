@@ -85,6 +85,8 @@ export const LIMITS = {
   embeddedLeaseRenewMs: 300,
   embeddedLeaseMarginMs: 1_000,
   claimsAtOnce: 32,
+  /** Claims that are prepared together: after the loss of a region, all of its shards wait for no other's round trips. */
+  preparationsAtOnce: 128,
   /** etcd's default `--max-txn-ops`: guards, and puts + deletes + ranges, of one transaction. */
   coordinatorTxnOperations: 128,
   /** Keys and values of one transaction: below etcd's default `--max-request-bytes` of 1.5 MiB, which counts the rest too. */
@@ -107,6 +109,8 @@ export const LIMITS = {
   /** A node that has not joined its cluster within this gives up and says why. */
   joinMs: 60_000,
   leaderHops: 4,
+  /** How long a node tries to find a conversation's leader before it tells its caller that there is none: an embedded takeover. */
+  leaderWaitMs: 5_000,
 
   /** Beyond this error bound a node gives out no ids and leads nothing. */
   clockErrorMs: 250,

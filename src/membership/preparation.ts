@@ -32,7 +32,7 @@ export interface PreparationOptions {
  */
 export class Preparation {
   readonly #options: PreparationOptions;
-  readonly #slots = new Slots(LIMITS.claimsAtOnce);
+  readonly #slots = new Slots(LIMITS.preparationsAtOnce);
   /** Marks that were read before a shard key was put to itself, for the claim that comes of it. */
   readonly #marksRead = new Map<string, bigint>();
 
@@ -56,7 +56,8 @@ export class Preparation {
   listAgain(claim: HeldClaim, revision: number): Promise<void> {
     return this.#slots.run(async () => {
       for (let tries = 0; claim.held && (claim.listedAt ?? revision) < revision; tries += 1) {
-        if (!(await this.#listHomes(claim))) await this.#pause(tries);
+        await this.#listHomes(claim);
+        if (claim.held && (claim.listedAt ?? -1) < this.#options.viewedAt()) await this.#pause(tries);
       }
     });
   }
@@ -64,8 +65,10 @@ export class Preparation {
   async #prepare(claim: HeldClaim, markRead: bigint | undefined): Promise<void> {
     let marked = false;
     for (let tries = 0; claim.held; tries += 1) {
-      marked ||= await this.#mark(claim, markRead);
-      if (marked && claim.held && (await this.#listHomes(claim))) return claim.makeReady();
+      // Beside each other: both take round trips, and nothing is led meanwhile.
+      const marking = marked ? Promise.resolve(true) : this.#mark(claim, markRead);
+      [marked] = await Promise.all([marking, this.#listHomes(claim)]);
+      if (marked && claim.held && (claim.listedAt ?? -1) >= this.#options.viewedAt()) return claim.makeReady();
       if (claim.held) await this.#pause(tries);
     }
   }
@@ -102,7 +105,7 @@ export class Preparation {
     this.#marksRead.delete(claim.key);
   }
 
-  async #listHomes(claim: HeldClaim): Promise<boolean> {
+  async #listHomes(claim: HeldClaim): Promise<void> {
     const { calls, news, homes } = this.#options.ground;
     const { region, shard } = claim;
     const listing = await list(calls, { prefix: keys.homes(region, shard), guard: claim.guard });
@@ -110,7 +113,7 @@ export class Preparation {
       const { guarded, revision } = listing;
       news.learn({ key: claim.key, kv: guarded, age: guarded?.modRevision ?? revision });
     }
-    if (listing.status !== "listed" || !claim.held) return false;
+    if (listing.status !== "listed" || !claim.held) return;
     const all = new Map<string, HomeNews>();
     for (const kv of listing.kvs) {
       const name = parseKey(kv.key);
@@ -118,7 +121,6 @@ export class Preparation {
     }
     homes.listed(region, shard, all, listing.revision);
     claim.listedAt = listing.revision;
-    return listing.revision >= this.#options.viewedAt();
   }
 
   #bounded<T>(what: string, work: Promise<T>): Promise<T> {

@@ -19,6 +19,7 @@ import type { LogStore } from "../ports/log-store.ts";
 import type { Network, ServiceRegistration } from "../ports/network.ts";
 import type { Random } from "../ports/random.ts";
 import type { Telemetry } from "../ports/telemetry.ts";
+import { PatientLeaders } from "../routing/patient-leaders.ts";
 import { createPeerService } from "../routing/peer-service.ts";
 import { Peers } from "../routing/peers.ts";
 import { Router } from "../routing/router.ts";
@@ -54,7 +55,7 @@ export class MeridianNode {
   readonly conversations: Conversations;
   readonly startedMs: number;
   /** The leaders of all conversations, here or at other nodes. */
-  readonly leaders: Router;
+  readonly leaders: PatientLeaders;
   readonly #peers: Peers;
   readonly #followers: Followers;
   readonly #service: MeridianServiceParts;
@@ -78,12 +79,13 @@ export class MeridianNode {
       nodes: () => this.membership.nodes(),
       watchNodes: (changed) => this.membership.watchNodes(changed),
     });
-    this.leaders = new Router({
+    const router = new Router({
       ...options,
       local: this.conversations,
       peers: this.#peers,
       locate: (conversation) => this.membership.locate(conversation),
     });
+    this.leaders = new PatientLeaders({ ...options, leaders: router });
     this.#followers = new Followers({ ...options, leaders: this.leaders });
     this.#service = createMeridianService({
       ...options,

@@ -151,7 +151,7 @@ describe("meridian reset data", () => {
     try {
       const { code, stderr } = await new CliRun().runOnDisk("reset", "data", "--data", data, "--yes");
       expect(code).toBe(EXIT.unavailable);
-      expect(stderr).toContain(`a node runs on ${data}: process ${process.pid}`);
+      expect(stderr).toContain(`Meridian runs on ${data} already: process ${process.pid}`);
       expect(existsSync(join(data, "data.mdb"))).toBe(true);
     } finally {
       closeSync(open);
