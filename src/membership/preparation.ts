@@ -66,7 +66,7 @@ export class Preparation {
     let marked = false;
     for (let tries = 0; claim.held; tries += 1) {
       // Beside each other: both take round trips, and nothing is led meanwhile.
-      const marking = marked ? Promise.resolve(true) : this.#mark(claim, markRead);
+      const marking: Promise<boolean> = marked ? Promise.resolve(true) : this.#mark(claim, markRead);
       [marked] = await Promise.all([marking, this.#listHomes(claim)]);
       if (marked && claim.held && (claim.listedAt ?? -1) >= this.#options.viewedAt()) return claim.makeReady();
       if (claim.held) await this.#pause(tries);
