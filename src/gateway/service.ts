@@ -30,6 +30,8 @@ export interface MeridianServiceOptions extends Omit<Gateway, "pages"> {
   /** Unique ids in growing order. Throws CLOCK_UNSYNCED or UNAVAILABLE while the node may give out none. */
   readonly generateIds: (count: number) => Promise<readonly bigint[]>;
   readonly locate: (conversation: string) => Promise<Location>;
+  /** Whether the node may lead and give out ids now. */
+  readonly isServing: () => boolean;
 }
 
 export interface MeridianServiceParts {
@@ -77,6 +79,9 @@ export function createMeridianService(options: MeridianServiceOptions): Meridian
       }
       const ids = await inTime("generating ids", options.generateIds(Math.max(count, 1)), call.signal);
       return { ids: [...ids] };
+    },
+    async probe() {
+      return { node: options.node, region: options.region, serving: draining === undefined && options.isServing() };
     },
   };
 

@@ -98,6 +98,7 @@ export class MeridianNode {
         return Array.from({ length: count }, (_, i) => first + BigInt(i));
       },
       locate: (conversation) => this.locate(conversation),
+      isServing: () => this.reasons().length === 0,
     });
   }
 

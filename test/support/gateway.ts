@@ -69,6 +69,7 @@ export function gatewayOf(options: { readonly store?: MemoryLogStore } & Partial
     newProducerId: async () => nextId(),
     generateIds: async (count) => Array.from({ length: count }, nextId),
     locate: async () => ({ home: "eu", shard: 3, leader: "eu-1", epoch: 7n, head: EMPTY }),
+    isServing: () => true,
     ...options,
     store,
   });

@@ -278,6 +278,8 @@ export class ScriptedGateway {
   script: (peer: Peer, frame: SessionRequest["frame"]) => boolean = () => false;
   /** How a batch gets on its way. */
   deliver = (peer: Peer, subscription: bigint, batch: Batch): void => peer.deliver(subscription, batch);
+  /** What it answers to probes. */
+  serving = true;
   readonly #server: { close(): void };
 
   constructor(world: World, address: string) {
@@ -310,6 +312,7 @@ export class ScriptedGateway {
         return { messages, through: after + BigInt(limit), headSeq: BigInt(log.head.seq) };
       },
       locate: async () => ({ home: "eu", shard: 7, leader: "eu-1", epoch: 9n, head: wire(world.log().head) }),
+      probe: async () => ({ node: address, region: "eu", serving: this.serving }),
       generateIds: async ({ count }) => ({ ids: Array.from({ length: count }, (_, i) => BigInt(i + 1)) }),
     };
     this.#server = world.network.serve(address, [{ service: MeridianService, handlers }]);

@@ -331,4 +331,15 @@ describe("the other calls", () => {
     const nameless = clock.until(channel.unary(locate, {}, options));
     await expect(nameless).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
   });
+
+  it("say whether the node serves: with a lease and a worker number, until it drains", async () => {
+    let isServing = false;
+    const { clock, channel, service } = gatewayOf({ isServing: () => isServing });
+    const probe = () => clock.until(channel.unary(MeridianService.method.probe, {}, { deadlineMs: 1_000 }));
+    expect(await probe()).toMatchObject({ node: "eu-1", region: "eu", serving: false });
+    isServing = true;
+    expect(await probe()).toMatchObject({ serving: true });
+    service.drain();
+    expect(await probe()).toMatchObject({ serving: false });
+  });
 });
