@@ -16,6 +16,8 @@ export interface WorldOptions {
   readonly telemetry: Telemetry;
   /** What nodes write to; default: one store in memory that they share. */
   readonly store?: LogStore;
+  /** One way between two places, nodes by their names; default: 0. */
+  readonly latencyMs?: (from: string, to: string) => number;
 }
 
 /** A node that runs in the world; `stop` hands everything back. */
@@ -41,7 +43,8 @@ export class World {
     this.#seed = options.seed ?? 1;
     this.coordinator = new MemoryCoordinator({ clock: this.clock });
     this.store = options.store ?? new MemoryLogStore();
-    this.network = new MemoryNetwork({ clock: this.clock, telemetry: options.telemetry });
+    const { telemetry, latencyMs = () => 0 } = options;
+    this.network = new MemoryNetwork({ clock: this.clock, telemetry, latencyMs });
   }
 
   /** Starts a node that serves at `<name>:1` and resolves once it is ready. */
