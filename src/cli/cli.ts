@@ -115,7 +115,7 @@ export function addClientFlags(command: Command): Command {
   const collect = (value: string, before: readonly string[] | undefined) => [...(before ?? []), value];
   return addJsonFlag(command).option(
     "-e, --endpoint <host:port>",
-    `a node, preferred ones first; may be repeated (MERIDIAN_ENDPOINTS, with commas; default: ${ENDPOINT})`,
+    `a node; of several, the nearest that serves is used (MERIDIAN_ENDPOINTS, with commas; default: ${ENDPOINT})`,
     collect,
   );
 }

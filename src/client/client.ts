@@ -18,7 +18,10 @@ import type { SubscribeOptions } from "./subscribe-options.ts";
 import { Subscription } from "./subscription.ts";
 
 export interface ClientOptions {
-  /** Nodes as `host:port`, the preferred one first; any node takes any call. */
+  /**
+   * Nodes as `host:port`, one or more of each region; any node takes any call. The client uses the nearest one that serves, and of
+   * equally near ones that which is named first.
+   */
   readonly endpoints: readonly string[];
   /** Who sends by `client.send`; 1 to 256 bytes. Without it, use `client.producer({ sender })`. */
   readonly sender?: string;

@@ -4,11 +4,13 @@ import { Background } from "../kernel/background.ts";
 import { backoffMs } from "../kernel/backoff.ts";
 import { MeridianError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
-import { sleep } from "../kernel/timing.ts";
+import { sleep, withDeadline } from "../kernel/timing.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Channel, Network } from "../ports/network.ts";
 import type { Random } from "../ports/random.ts";
 import type { ConnectionState, Events } from "./events.ts";
+import { onAbort } from "./on-abort.ts";
+import { Prober } from "./prober.ts";
 import { RegionChoice } from "./region-choice.ts";
 import { Session } from "./session.ts";
 
@@ -34,28 +36,47 @@ const PAUSE = { firstMs: 100, maxMs: 2_000 };
 /** A session that ends sooner counts as a failure: a node that lets in and throws out must not be called in a hot loop. */
 const STABLE_MS = 5_000;
 
-/** Keeps one session open, for as long as the client lives: after each end it tries the next endpoint, after a jittered pause. */
+/**
+ * Keeps one session open, for as long as the client lives, to the nearest node that serves. When it breaks, another endpoint is
+ * tried at once, and one that broke before after a jittered pause. When a nearer node is found, the session moves there.
+ */
 export class Connection {
   readonly #options: ConnectionOptions;
   readonly #choice: RegionChoice;
+  /** Where there is nothing to choose, nothing is measured. */
+  readonly #prober: Prober | undefined;
   readonly #channels = new Map<string, Channel>();
   readonly #users = new Set<SessionUser>();
   readonly #background: Background;
   /** The session in use or being opened. */
   #session: Session | undefined;
+  /** Why the session was ended, if it was to go on at a better endpoint. */
+  #moved: MeridianError | undefined;
+  /** Aborted when the present endpoint has failed: whoever waits for its answer asks elsewhere. */
+  #failure = new AbortController();
   #state: ConnectionState;
   #bodyBytesMax: number = LIMITS.bodyBytesCeiling;
 
   constructor(options: ConnectionOptions) {
+    const report = (what: string, error: MeridianError) => options.events.fault({ what, error });
+    const { clock, random } = options;
     this.#options = options;
     this.#choice = new RegionChoice(options.endpoints);
-    this.#state = { status: "connecting", endpoint: this.#choice.endpoint };
-    this.#background = new Background((what, error) => options.events.fault({ what, error }));
+    const choice = this.#choice;
+    if (choice.endpoints.length > 1) {
+      const channel = (endpoint: string) => this.#channel(endpoint);
+      this.#prober = new Prober({ clock, random, channel, choice, onMeasured: () => this.#maybeMove(), report });
+      this.#state = { status: "choosing" };
+    } else {
+      this.#state = { status: "connecting", endpoint: choice.endpoint(clock.monotonicMs()) };
+    }
+    this.#background = new Background(report);
     this.#background.run("keeping the connection", (signal) => this.#keep(signal));
   }
 
   get state(): ConnectionState {
-    return this.#state;
+    const state = this.#state;
+    return state.status === "ready" ? { ...state, rttMs: this.#choice.rttMs(state.endpoint) } : state;
   }
 
   /** The largest body that the node takes, as far as is known. */
@@ -77,7 +98,10 @@ export class Connection {
     this.#session?.end(reason);
   }
 
-  /** One question to the present endpoint, asked again after retryable errors until `LIMITS.callDeadlineMs` have passed. */
+  /**
+   * One question to the present endpoint, asked again after retryable errors until `LIMITS.callDeadlineMs` have passed; elsewhere,
+   * and at once, if the session there breaks meanwhile.
+   */
   async call<M extends DescMethodUnary>(
     method: M,
     request: MessageInitShape<M["input"]>,
@@ -85,18 +109,17 @@ export class Connection {
   ): Promise<MessageShape<M["output"]>> {
     const { clock, random } = this.#options;
     const endMs = clock.monotonicMs() + LIMITS.callDeadlineMs;
+    if (this.#prober !== undefined) {
+      await withDeadline(clock, LIMITS.callDeadlineMs, "choosing a node", this.#prober.first, signal);
+    }
     for (let tries = 0; ; tries += 1) {
       if (this.#state.status === "closed") throw new MeridianError("INVALID_ARGUMENT", "the client is closed");
+      const failure = this.#failure.signal;
       try {
-        const deadlineMs = endMs - clock.monotonicMs();
-        return await this.#channel(this.#choice.endpoint).unary(
-          method,
-          request,
-          signal ? { deadlineMs, signal } : { deadlineMs },
-        );
+        return await this.#try(method, request, endMs - clock.monotonicMs(), [failure, signal]);
       } catch (thrown) {
         const error = MeridianError.from(thrown);
-        const pauseMs = backoffMs(tries, PAUSE, random.u32());
+        const pauseMs = failure.aborted ? 0 : backoffMs(tries, PAUSE, random.u32());
         const isOver = signal?.aborted === true || clock.monotonicMs() + pauseMs >= endMs;
         if (isOver || error.retry === "never") throw error;
         await sleep(clock, pauseMs, signal);
@@ -105,23 +128,45 @@ export class Connection {
   }
 
   async close(): Promise<void> {
-    const stopped = this.#background.stop();
+    const stopped = Promise.all([this.#background.stop(), this.#prober?.close()]);
     this.#session?.end(new MeridianError("UNAVAILABLE", "the client was closed"));
     await stopped;
     for (const channel of this.#channels.values()) channel.close();
     this.#setState({ status: "closed" });
   }
 
+  async #try<M extends DescMethodUnary>(
+    method: M,
+    request: MessageInitShape<M["input"]>,
+    deadlineMs: number,
+    signals: readonly (AbortSignal | undefined)[],
+  ): Promise<MessageShape<M["output"]>> {
+    const either = new AbortController();
+    const forget = signals.map((signal) => onAbort(signal, () => either.abort(signal?.reason)));
+    try {
+      const channel = this.#channel(this.#choice.endpoint(this.#options.clock.monotonicMs()));
+      return await channel.unary(method, request, { deadlineMs, signal: either.signal });
+    } finally {
+      for (const stop of forget) stop();
+    }
+  }
+
   async #keep(signal: AbortSignal): Promise<void> {
     const { clock, random } = this.#options;
+    if (this.#prober !== undefined) await this.#prober.first;
     let failures = 0;
     while (!signal.aborted) {
       const startMs = clock.monotonicMs();
-      const error = await this.#serveOne(signal);
+      const error = await this.#serveOne(this.#choice.take(startMs), signal);
       if (signal.aborted) return;
-      if (clock.monotonicMs() - startMs >= STABLE_MS && this.#state.status === "ready") failures = 0;
-      this.#choice.failed();
-      const retryInMs = backoffMs(failures, PAUSE, random.u32());
+      if (error === this.#moved) continue;
+      const nowMs = clock.monotonicMs();
+      if (nowMs - startMs >= STABLE_MS && this.#state.status === "ready") failures = 0;
+      this.#choice.failed(nowMs);
+      this.#failure.abort(error);
+      this.#failure = new AbortController();
+      const isNextAvoided = this.#choice.isAvoided(this.#choice.endpoint(nowMs), nowMs);
+      const retryInMs = isNextAvoided ? backoffMs(failures, PAUSE, random.u32()) : 0;
       failures += 1;
       this.#setState({ status: "waiting", retryInMs, error });
       await sleep(clock, retryInMs, signal);
@@ -129,12 +174,12 @@ export class Connection {
   }
 
   /** One session from its hello to its end; answers why it ended. */
-  async #serveOne(signal: AbortSignal): Promise<MeridianError> {
+  async #serveOne(endpoint: string, signal: AbortSignal): Promise<MeridianError> {
     const { clock, agent, onOutcomes } = this.#options;
-    const { endpoint } = this.#choice;
     this.#setState({ status: "connecting", endpoint });
     try {
-      const session = new Session({ channel: this.#channel(endpoint), clock, agent, onOutcomes });
+      const onDoubt = this.#prober && (() => this.#doubt());
+      const session = new Session({ channel: this.#channel(endpoint), clock, agent, onOutcomes, onDoubt });
       this.#session = session;
       const welcome = await session.welcome();
       if (signal.aborted) session.end(new MeridianError("UNAVAILABLE", "the client was closed"));
@@ -148,9 +193,29 @@ export class Connection {
     }
   }
 
+  /** The present node is silent: whoever answers now is where to go if it stays so. */
+  #doubt(): void {
+    this.#choice.doubt();
+    this.#prober?.hurry();
+  }
+
+  /** Sends without an outcome are repeated over the next session, where they are recognised; calls under way end where they are. */
+  #maybeMove(): void {
+    const better = this.#choice.better(this.#options.clock.monotonicMs());
+    if (better === undefined || this.#state.status !== "ready") return;
+    this.#moved = new MeridianError("UNAVAILABLE", `the session moves to ${better}, which serves better`, { retry: "elsewhere" });
+    this.#session?.end(this.#moved);
+  }
+
   #ready(session: Session, endpoint: string, welcome: Welcome): void {
     if (welcome.bodyBytesMax > 0n) this.#bodyBytesMax = Number(welcome.bodyBytesMax);
-    this.#setState({ status: "ready", endpoint, node: welcome.node, region: welcome.region });
+    this.#setState({
+      status: "ready",
+      endpoint,
+      node: welcome.node,
+      region: welcome.region,
+      rttMs: this.#choice.rttMs(endpoint),
+    });
     for (const user of [...this.#users]) if (this.#users.has(user)) user.attached(session);
   }
 

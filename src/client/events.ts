@@ -1,10 +1,21 @@
 import type { MeridianError } from "../kernel/errors.ts";
 import type { Message } from "./messages.ts";
 
-/** Where the client's connection is. `waiting`: the next try begins after `retryInMs`. `closed` is final. */
+/**
+ * Where the client's connection is. `choosing`: it asks all endpoints, to connect to the nearest one that serves. `ready` tells
+ * the smoothed round trip if it is measured: it is with several endpoints. `waiting`: the next try begins after `retryInMs`; 0 if
+ * there is another node to try. `closed` is final.
+ */
 export type ConnectionState =
+  | { readonly status: "choosing" }
   | { readonly status: "connecting"; readonly endpoint: string }
-  | { readonly status: "ready"; readonly endpoint: string; readonly node: string; readonly region: string }
+  | {
+      readonly status: "ready";
+      readonly endpoint: string;
+      readonly node: string;
+      readonly region: string;
+      readonly rttMs: number | undefined;
+    }
   | { readonly status: "waiting"; readonly retryInMs: number; readonly error: MeridianError }
   | { readonly status: "closed" };
 

@@ -42,6 +42,11 @@ export interface SessionOptions {
   readonly clock: Clock;
   readonly agent: string;
   readonly onOutcomes: (outcomes: Outcomes) => void;
+  /**
+   * Called when a ping has had no answer for a while: it may be time to look for another node. Undefined if there is none; then
+   * a session that waits for nothing may take its time to find out that its node is gone.
+   */
+  readonly onDoubt: (() => void) | undefined;
 }
 
 /** A node stops reading a session with `sessionInFlightBytes` to answer, its pings included: we stay well below. */
@@ -54,6 +59,7 @@ const UNANSWERED_BYTES = LIMITS.sessionInFlightBytes / 2;
 export class Session {
   readonly #clock: Clock;
   readonly #onOutcomes: (outcomes: Outcomes) => void;
+  readonly #onDoubt: (() => void) | undefined;
   readonly #duplex: Duplex<MessageInitShape<typeof SessionRequestSchema>, SessionResponse>;
   readonly #background = new Background((_what, error) => this.end(error));
   readonly #welcomed = new Deferred<Welcome>();
@@ -69,10 +75,13 @@ export class Session {
   #unansweredBytes = 0;
   #heardMs: number;
   #pingedMs: number | undefined;
+  #isInDoubt = false;
+  #isWelcome = false;
 
   constructor(options: SessionOptions) {
     this.#clock = options.clock;
     this.#onOutcomes = options.onOutcomes;
+    this.#onDoubt = options.onDoubt;
     this.#duplex = options.channel.duplex(MeridianService.method.session);
     this.#heardMs = options.clock.monotonicMs();
     this.#write({ case: "hello", value: { agent: options.agent } });
@@ -190,6 +199,7 @@ export class Session {
       if (this.#over) return;
       this.#heardMs = this.#clock.monotonicMs();
       this.#pingedMs = undefined;
+      this.#isInDoubt = false;
       this.#dispatch(frame);
     }
     this.end(new MeridianError("UNAVAILABLE", "the node has ended the session"));
@@ -198,6 +208,7 @@ export class Session {
   #dispatch(frame: SessionResponse["frame"]): void {
     switch (frame.case) {
       case "welcome":
+        this.#isWelcome = true;
         return this.#welcomed.resolve(frame.value);
       case "producerOpened": {
         const { request, producer, error } = frame.value;
@@ -236,19 +247,25 @@ export class Session {
   async #watch(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const nowMs = this.#clock.monotonicMs();
-      const isBusy = this.#unanswered > 0 || this.#openings.size > 0 || this.#fetches.size > 0;
-      const dueMs =
-        this.#pingedMs === undefined
-          ? this.#heardMs + (isBusy ? LIMITS.pingMs : LIMITS.pingIdleMs)
-          : this.#pingedMs + LIMITS.pingAnswerMs;
+      const dueMs = this.#silenceDueMs();
       if (nowMs < dueMs) {
         await sleep(this.#clock, Math.min(LIMITS.pingMs, dueMs - nowMs), signal);
       } else if (this.#pingedMs === undefined) {
         this.#pingedMs = nowMs;
         this.#write({ case: "ping", value: { nonce: 0n } });
+      } else if (!this.#isInDoubt) {
+        this.#isInDoubt = true;
+        this.#onDoubt?.();
       } else {
         return this.end(new MeridianError("UNAVAILABLE", `the node has not answered a ping within ${LIMITS.pingAnswerMs} ms`));
       }
     }
+  }
+
+  /** When something is to be done about the node's silence: first a ping, then the doubt, then the end. */
+  #silenceDueMs(): number {
+    if (this.#pingedMs !== undefined) return this.#pingedMs + (this.#isInDoubt ? LIMITS.pingAnswerMs : LIMITS.pingDoubtMs);
+    const isBusy = !this.#isWelcome || this.#unanswered > 0 || this.#openings.size > 0 || this.#fetches.size > 0;
+    return this.#heardMs + (isBusy || this.#onDoubt !== undefined ? LIMITS.pingMs : LIMITS.pingIdleMs);
   }
 }

@@ -182,10 +182,29 @@ export const LIMITS = {
   conversationsPerProducer: 10_000,
   /** A client pings a session that was silent for this long while it waits for answers… */
   pingMs: 1_000,
-  /** …or for this long while it does not… */
+  /** …or while it does not, but has another endpoint to go to; with nowhere to go it does for this long… */
   pingIdleMs: 10_000,
-  /** …and gives it up when the ping has no answer after this: with it, clients re-route within a round trip and 3 s. */
+  /** …asks all endpoints whether they are there when the ping has no answer after this… */
+  pingDoubtMs: 1_000,
+  /** …and gives the session up when the ping has no answer after this: with it, clients re-route within a round trip and 3 s. */
   pingAnswerMs: 2_000,
+  /** A client probes each of several endpoints about this often: it finds a nearer one in seconds, and a node hardly notices. */
+  probeMs: 5_000,
+  /** A share of `probeMs` by which a pause is longer or shorter, so that the probes of many clients spread. */
+  probeJitter: 0.25,
+  /** An endpoint that has not answered a probe after this is out of reach. */
+  probeAnswerMs: 2_000,
+  /** The first probes of an endpoint follow each other at once, and the fastest counts: one of them opens the connection. */
+  probesAtStart: 3,
+  /** A later probe moves the smoothed round trip by this share of the difference: a minute forgets what was before. */
+  probeWeight: 0.25,
+  /** A session moves when another endpoint is nearer by this time *and* by this share of the present one's round trip… */
+  nearerMs: 20,
+  nearerShare: 0.2,
+  /** …in this many probes in a row: each move makes senders repeat what has no outcome, so no short peak may cause one. */
+  nearerProbes: 3,
+  /** An endpoint whose session broke is the last choice for this long, unless all others are as bad. */
+  avoidMs: 10_000,
   /** A call that does not say otherwise ends after this. */
   callDeadlineMs: 10_000,
 
@@ -241,6 +260,11 @@ invariant(
 );
 invariant(LIMITS.answerWaitMs > LIMITS.callDeadlineMs, "a node's own deadline passes before its client gives it up");
 invariant(LIMITS.pingMs + LIMITS.pingAnswerMs <= 3_000, "a dead session is noticed within 3 s");
+invariant(LIMITS.pingDoubtMs < LIMITS.pingAnswerMs, "endpoints can answer a client in doubt before it chooses one");
+invariant(
+  LIMITS.avoidMs >= LIMITS.probeMs * (1 + LIMITS.probeJitter) + LIMITS.probeAnswerMs,
+  "an endpoint that is avoided no longer has been probed since",
+);
 invariant(LIMITS.bucketMessages % LIMITS.batchMessages === 0, "full batches fill a bucket");
 invariant(LIMITS.feedSilenceMs >= 3 * LIMITS.feedHeartbeatMs, "a feed is silent only after three missed heartbeats");
 invariant(

@@ -94,7 +94,7 @@ describe("the program", () => {
       client.generateIds = async () => {
         client.state({ status: "connecting", endpoint: "a:1" });
         client.state({ status: "waiting", retryInMs: 400, error });
-        client.state({ status: "ready", endpoint: "a:1", node: "n1", region: "local" });
+        client.state({ status: "ready", endpoint: "a:1", node: "n1", region: "local", rttMs: 3 });
         return [1n];
       };
       return (await new CliRun({ client, terminal }).run("ids", ...flags)).stderr;

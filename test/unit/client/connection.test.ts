@@ -1,10 +1,11 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { VirtualClock } from "../../../sim/clock.ts";
+import type { Outcome } from "../../../src/client/outcome.ts";
 import { toErrorDetail } from "../../../src/kernel/error-wire.ts";
 import { MeridianError } from "../../../src/kernel/errors.ts";
 import { ROOT_HASH } from "../../../src/kernel/hash.ts";
 import { LIMITS } from "../../../src/kernel/limits.ts";
-import { TestClient, World } from "./scripted-gateway.ts";
+import { type ScriptedGateway, TestClient, World } from "./scripted-gateway.ts";
 
 describe("the connection", () => {
   let clock: VirtualClock;
@@ -30,11 +31,16 @@ describe("the connection", () => {
     expect(client.states.at(-1)).toEqual({ status: "closed" });
   });
 
-  it("tries the endpoints in their order, the next one after each failure", async () => {
+  it("tries the endpoints in their order while none answers, each at once, and pauses before it begins again", async () => {
     const client = world.client({ endpoints: ["a:1", "b:1", "c:1"] });
+    await clock.advance(4_000);
+    expect(endpointsOf(client).slice(0, 6)).toEqual(["a:1", "b:1", "c:1", "a:1", "b:1", "c:1"]);
+    const pauses = client.states.flatMap((state) => (state.status === "waiting" ? [state.retryInMs] : []));
+    expect(pauses.slice(0, 2)).toEqual([0, 0]);
+    expect(pauses.slice(2).every((pauseMs) => pauseMs > 0)).toBe(true);
     const c = world.gateway("c:1");
-    await clock.advance(5_000);
-    expect(client.states.flatMap((state) => (state.status === "connecting" ? [state.endpoint] : []))).toEqual(["b:1", "c:1"]);
+    await clock.advance(10_000);
+    expect(client.state).toMatchObject({ status: "ready", endpoint: "c:1" });
     expect(c.peers.length).toBe(1);
   });
 
@@ -112,13 +118,13 @@ describe("the connection", () => {
     );
   });
 
-  it("gives a node up that takes the connection but never answers the hello [G9]", async () => {
-    const a = world.gateway("a:1");
-    a.script = () => true;
-    world.gateway("b:1");
-    const client = world.client({ endpoints: ["a:1", "b:1"] });
-    await clock.advance(LIMITS.callDeadlineMs + 1_000);
-    expect(client.state).toMatchObject({ status: "ready", endpoint: "b:1" });
+  it("gives a node up after 3 s that takes the connection but never answers the hello [G9]", async () => {
+    world.gateway().script = () => true;
+    const client = world.client();
+    await clock.advance(LIMITS.pingMs + LIMITS.pingAnswerMs - 1);
+    expect(client.state).toEqual({ status: "connecting", endpoint: "a:1" });
+    await clock.advance(1);
+    expect(client.state).toMatchObject({ status: "waiting" });
   });
 
   it("reads a history, asks who leads, and takes ids", async () => {
@@ -228,3 +234,143 @@ describe("the connection", () => {
     await expect(clock.until(new Promise(() => {}))).rejects.toThrow("nothing is left to happen");
   });
 });
+
+describe("the connection to one of several nodes", () => {
+  let clock: VirtualClock;
+  let world: World;
+  let gateways: Record<"near" | "middle" | "far", ScriptedGateway>;
+  const endpoints = ["far:1", "middle:1", "near:1"];
+
+  beforeEach(() => {
+    clock = new VirtualClock();
+    world = new World(clock);
+    const distances = { near: 5, middle: 40, far: 120 };
+    for (const [place, ms] of Object.entries(distances)) world.distanceMs.set(place, ms);
+    gateways = { near: world.gateway("near:1"), middle: world.gateway("middle:1"), far: world.gateway("far:1") };
+  });
+
+  const connected = async () => {
+    const client = world.client({ endpoints });
+    await clock.advance(1_000);
+    expect(client.state).toMatchObject({ status: "ready", endpoint: "near:1" });
+    return client;
+  };
+
+  it("goes to the nearest at once: a round trip to find it, another for the hello", async () => {
+    const client = world.client({ endpoints });
+    expect(client.state).toEqual({ status: "choosing" });
+    await clock.advance(20);
+    expect(client.state).toEqual({ status: "ready", endpoint: "near:1", node: "near:1", region: "eu", rttMs: 10 });
+    await clock.advance(60_000);
+    expect(gateways.middle.peers.length + gateways.far.peers.length).toBe(0);
+  });
+
+  it("prefers a farther node to one that does not serve", async () => {
+    gateways.near.serving = false;
+    const client = world.client({ endpoints });
+    await clock.advance(1_000);
+    expect(client.state).toMatchObject({ endpoint: "middle:1", rttMs: 80 });
+  });
+
+  it("goes to a node that does not serve if no other answers", async () => {
+    for (const gateway of [gateways.middle, gateways.far]) gateway.close();
+    gateways.near.serving = false;
+    const client = world.client({ endpoints });
+    await clock.advance(1_000);
+    expect(client.state).toMatchObject({ status: "ready", endpoint: "near:1" });
+  });
+
+  it("leaves a node that does not serve any more", async () => {
+    const client = await connected();
+    gateways.near.serving = false;
+    await clock.advance(10_000);
+    expect(client.state).toMatchObject({ status: "ready", endpoint: "middle:1" });
+    expect(endpointsOf(client)).toEqual(["near:1", "middle:1"]);
+    expect(client.states.filter(({ status }) => status === "waiting")).toEqual([]);
+  });
+
+  it("goes to the next nearest without a pause when the session breaks, and later back", async () => {
+    const client = await connected();
+    gateways.near.peer.break();
+    await clock.advance(5 + 80);
+    expect(client.state).toMatchObject({ status: "ready", endpoint: "middle:1" });
+    await clock.advance(60_000);
+    expect(client.state).toMatchObject({ status: "ready", endpoint: "near:1" });
+    expect(endpointsOf(client)).toEqual(["near:1", "middle:1", "near:1"]);
+  });
+
+  it("finds out within 3 s and a round trip that it is cut off, also while it waits for nothing", async () => {
+    const client = await connected();
+    await clock.advance(7_300);
+    world.network.cut("client", "near");
+    await clock.advance(3_000 + 80);
+    expect(client.state).toMatchObject({ status: "ready", endpoint: "middle:1" });
+  });
+
+  it.each([
+    ["at the first silence", 0],
+    ["after a silence that passed", LIMITS.pingAnswerMs - 100],
+  ])(
+    "does not lose time at a neighbour that was cut off as well, %s: only who answers now is tried",
+    async (_when, silenceMs) => {
+      const client = await connected();
+      gateways.near.script = (peer, frame) => {
+        clock.after(silenceMs, () => peer.handle(frame));
+        return true;
+      };
+      await clock.advance(10_000);
+      gateways.near.script = () => false;
+      await clock.advance(2_000);
+      expect(client.state).toMatchObject({ status: "ready", endpoint: "near:1" });
+      world.network.cut("client", "near");
+      world.network.cut("client", "middle");
+      await clock.advance(3_000 + 240);
+      expect(client.state).toMatchObject({ status: "ready", endpoint: "far:1" });
+    },
+  );
+
+  it("repeats what has no outcome when it moves: nothing is lost, nothing stands twice [G3]", async () => {
+    gateways.near.serving = false;
+    const client = world.client({ endpoints });
+    await clock.advance(1_000);
+    gateways.near.serving = true;
+    const sends: Promise<Outcome>[] = [];
+    for (let n = 0; n < 400; n += 1) {
+      sends.push(client.send("standup", String(n)));
+      await clock.advance(50);
+    }
+    expect(endpointsOf(client)).toEqual(["middle:1", "near:1"]);
+    const outcomes = await clock.until(Promise.all(sends));
+    expect(outcomes.map((outcome) => outcome.status === "committed" && outcome.seq)).toEqual(sends.map((_, n) => n + 1));
+    expect(world.log().texts).toEqual(sends.map((_, n) => String(n)));
+  });
+
+  it("asks elsewhere when the node that was asked falls silent [G9]", async () => {
+    const client = await connected();
+    world.network.cut("client", "near");
+    const askedMs = clock.monotonicMs();
+    let readyMs = 0;
+    client.on("state", () => {
+      readyMs = clock.monotonicMs();
+    });
+    expect(await clock.until(client.locate("standup"))).toMatchObject({ home: "eu" });
+    expect(clock.monotonicMs() - askedMs).toBeLessThanOrEqual(3_000 + 80);
+    expect(clock.monotonicMs()).toBe(readyMs);
+  });
+
+  it("leaves nothing behind when it is closed, chosen or not: no probe runs on", async () => {
+    const early = world.client({ endpoints });
+    await clock.until(early.close());
+    const client = await connected();
+    await clock.until(client.close());
+    const { probes } = gateways.near;
+    await clock.advance(600_000);
+    expect(gateways.near.probes).toBe(probes);
+    await expect(clock.until(new Promise(() => {}))).rejects.toThrow("nothing is left to happen");
+  });
+});
+
+/** Where the client tried to connect, in order. */
+function endpointsOf(client: TestClient): string[] {
+  return client.states.flatMap((state) => (state.status === "connecting" ? [state.endpoint] : []));
+}

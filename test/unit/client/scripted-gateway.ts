@@ -108,9 +108,13 @@ export class World {
   readonly gateways: ScriptedGateway[] = [];
   producers = 0n;
 
+  /** Where no distance is set, the way takes 5 ms. */
+  readonly distanceMs = new Map<string, number>();
+
   constructor(clock: VirtualClock) {
     this.clock = clock;
-    this.network = new MemoryNetwork({ clock, latencyMs: () => 5 });
+    const latencyMs = (from: string, to: string) => this.distanceMs.get(from) ?? this.distanceMs.get(to) ?? 5;
+    this.network = new MemoryNetwork({ clock, latencyMs });
   }
 
   log(name = "standup"): ScriptedLog {
@@ -280,6 +284,7 @@ export class ScriptedGateway {
   deliver = (peer: Peer, subscription: bigint, batch: Batch): void => peer.deliver(subscription, batch);
   /** What it answers to probes. */
   serving = true;
+  probes = 0;
   readonly #server: { close(): void };
 
   constructor(world: World, address: string) {
@@ -312,7 +317,10 @@ export class ScriptedGateway {
         return { messages, through: after + BigInt(limit), headSeq: BigInt(log.head.seq) };
       },
       locate: async () => ({ home: "eu", shard: 7, leader: "eu-1", epoch: 9n, head: wire(world.log().head) }),
-      probe: async () => ({ node: address, region: "eu", serving: this.serving }),
+      probe: async () => {
+        this.probes += 1;
+        return { node: address, region: "eu", serving: this.serving };
+      },
       generateIds: async ({ count }) => ({ ids: Array.from({ length: count }, (_, i) => BigInt(i + 1)) }),
     };
     this.#server = world.network.serve(address, [{ service: MeridianService, handlers }]);
