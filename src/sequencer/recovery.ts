@@ -16,7 +16,7 @@ import type { Hash } from "../kernel/hash.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { type Batch, decodeBatch, EMPTY, type Watermark } from "../log/batch.ts";
 import { decodeCheckpoint } from "../log/checkpoint.ts";
-import type { LogStore, ReadLevel, StoredCheckpoint } from "../ports/log-store.ts";
+import type { LogStore, Page, ReadLevel, StoredCheckpoint } from "../ports/log-store.ts";
 import type { Telemetry } from "../ports/telemetry.ts";
 import { Dedup } from "./dedup.ts";
 
@@ -100,12 +100,24 @@ class Walk {
   }
 
   async run(level: ReadLevel): Promise<void> {
+    if (this.#options.checkpoint !== undefined) return this.#walk(level);
+    // Asked beside the walk: most conversations without a checkpoint end in their first bucket, and a takeover waits for us.
+    const [, second] = await Promise.all([this.#walk(level), this.#lookAt(1, level)]);
+    if (this.metEpoch === undefined) await this.#gallop(level, second);
+  }
+
+  /** Along the chain, bucket by bucket, until one shows no next batch. */
+  async #walk(level: ReadLevel): Promise<void> {
     for (;;) {
-      const from = this.position.seq;
+      const from = this.#bucket;
       const more = await this.#readOn(level);
-      if (this.metEpoch !== undefined || (this.position.seq === from && !more)) break;
+      if (this.metEpoch !== undefined || (this.#bucket === from && !more)) return;
     }
-    if (this.#options.checkpoint === undefined && this.metEpoch === undefined) await this.#gallop(level);
+  }
+
+  /** The one that holds the expected seq. */
+  get #bucket(): number {
+    return Math.floor(this.position.seq / LIMITS.bucketMessages);
   }
 
   /** One page from the expected seq on. True: the page was cut short, there is more behind it. */
@@ -169,14 +181,19 @@ class Walk {
   }
 
   /** Without a checkpoint nothing says how long the log is: rows in later buckets tell of a part that was not found. */
-  async #gallop(level: ReadLevel): Promise<void> {
-    const { store, conversation } = this.#options;
-    const bucket = Math.floor(this.position.seq / LIMITS.bucketMessages);
+  async #gallop(level: ReadLevel, second: Page): Promise<void> {
+    const bucket = this.#bucket;
     for (let step = 1; ; step *= 2) {
-      const page = await store.read(conversation, (bucket + step) * LIMITS.bucketMessages + 1, { level, limitBytes: 1 });
+      const page = bucket + step === 1 ? second : await this.#lookAt(bucket + step, level);
       if (page.rows.length === 0) return;
       for (const { firstSeq, epoch, bytes } of page.rows) this.#meet(firstSeq, epoch, bytes);
     }
+  }
+
+  /** Whether a bucket holds anything. */
+  #lookAt(bucket: number, level: ReadLevel): Promise<Page> {
+    const { store, conversation } = this.#options;
+    return store.read(conversation, bucket * LIMITS.bucketMessages + 1, { level, limitBytes: 1 });
   }
 }
 
