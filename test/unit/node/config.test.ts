@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { environmentConfig, nodeConfig } from "../../../src/node/config.ts";
+import { environmentConfig, nodeConfig, regionsConfig } from "../../../src/node/config.ts";
 
 const wrong = (settings: object) => {
   try {
@@ -48,5 +48,19 @@ describe("a node's configuration", () => {
     }
     for (const listen of ["127.0.0.1:1", "127.9.9.9:1", "localhost:1", "[::1]:1"])
       expect(nodeConfig({ listen }).listen).toBe(listen);
+  });
+});
+
+describe("the configuration of regions in one process", () => {
+  it("has a data directory of its own, and takes what concerns all nodes", () => {
+    expect(regionsConfig()).toMatchObject({ data: ".meridian/regions" });
+    expect(regionsConfig({ data: "d" }, { bodyBytesMax: 1_000 })).toMatchObject({ data: "d", bodyBytesMax: 1_000 });
+  });
+
+  it("refuses what only one node can have, and says where it belongs", () => {
+    for (const setting of ["node", "region", "listen", "peerListen", "adminListen"]) {
+      const value = setting.toLowerCase().endsWith("listen") ? "127.0.0.1:1" : "x";
+      expect(() => regionsConfig({ [setting]: value })).toThrow(setting);
+    }
   });
 });
