@@ -13,53 +13,22 @@ export interface Ready {
   readonly pid: number;
 }
 
-/** A Meridian node as its user starts it: a process of its own, with real sockets and a real disk. */
-export class NodeProcess {
-  readonly ready: Ready;
-  readonly #child: ChildProcess;
+export interface RegionsReady {
+  readonly regions: readonly { readonly region: string; readonly clients: string; readonly admin: string }[];
+  readonly pid: number;
+}
+
+/** A process of Meridian as its user starts it, with real sockets and a real disk. */
+class MeridianProcess<R extends { readonly pid: number }> {
+  readonly ready: R;
   /** What it said on stderr. */
-  readonly log: string[];
+  readonly log: readonly string[];
+  readonly #child: ChildProcess;
 
-  private constructor(child: ChildProcess, ready: Ready, log: string[]) {
-    this.#child = child;
-    this.ready = ready;
+  constructor({ child, ready, log }: Started) {
+    this.ready = ready as R;
     this.log = log;
-  }
-
-  /** Starts a node on `data`; resolves once it serves. `before` is put in front of the command line, such as strace. */
-  static async start(options: {
-    readonly data: string;
-    readonly listen?: string;
-    readonly adminListen?: string;
-    readonly before?: readonly string[];
-  }): Promise<NodeProcess> {
-    if (!existsSync(MAIN)) throw new Error("dist/ is missing: run `npm run build` first");
-    const listen = options.listen ?? "127.0.0.1:0";
-    const adminListen = options.adminListen ?? "127.0.0.1:0";
-    const flags = [
-      "--regions",
-      "1",
-      "--data",
-      options.data,
-      "--listen",
-      listen,
-      "--admin-listen",
-      adminListen,
-      "--peer-listen",
-      "127.0.0.1:0",
-      "--json",
-    ];
-    const command = [...(options.before ?? []), process.execPath, MAIN, "start", ...flags];
-    const child = spawn(command[0] as string, command.slice(1), { stdio: ["ignore", "pipe", "pipe"] });
-    const log: string[] = [];
-    createInterface({ input: child.stderr }).on("line", (line) => log.push(line));
-    const lines = createInterface({ input: child.stdout });
-    const exited = once(child, "exit").then(([code]) => {
-      throw new Error(`the node ended with ${String(code)} before it was ready:\n${log.join("\n")}`);
-    });
-    exited.catch(() => {});
-    const [line] = (await Promise.race([once(lines, "line"), exited])) as [string];
-    return new NodeProcess(child, JSON.parse(line) as Ready, log);
+    this.#child = child;
   }
 
   /** SIGKILL: no goodbye, no flush. */
@@ -78,4 +47,55 @@ export class NodeProcess {
     process.kill(this.ready.pid, signal);
     await exit;
   }
+}
+
+/** One region with one node. */
+export class NodeProcess extends MeridianProcess<Ready> {
+  /** Starts a node on `data`; resolves once it serves. `before` is put in front of the command line, such as strace. */
+  static async start(options: {
+    readonly data: string;
+    readonly listen?: string;
+    readonly adminListen?: string;
+    readonly before?: readonly string[];
+  }): Promise<NodeProcess> {
+    const addresses = ["--listen", options.listen ?? ANY, "--admin-listen", options.adminListen ?? ANY, "--peer-listen", ANY];
+    const flags = ["--regions", "1", "--data", options.data, ...addresses];
+    return new NodeProcess(await startProcess(flags, options.before ?? []));
+  }
+}
+
+/** All regions of a topology in one process. */
+export class RegionsProcess extends MeridianProcess<RegionsReady> {
+  static async start(options: { readonly data: string; readonly topology: string }): Promise<RegionsProcess> {
+    return new RegionsProcess(await startProcess(["--data", options.data, "--topology", options.topology], []));
+  }
+
+  /** The operators' address of the first region. */
+  get admin(): string {
+    return this.ready.regions[0]?.admin ?? "";
+  }
+}
+
+const ANY = "127.0.0.1:0";
+
+interface Started {
+  readonly child: ChildProcess;
+  readonly ready: unknown;
+  readonly log: readonly string[];
+}
+
+/** Resolves with the line that the program prints once it serves. */
+async function startProcess(flags: readonly string[], before: readonly string[]): Promise<Started> {
+  if (!existsSync(MAIN)) throw new Error("dist/ is missing: run `npm run build` first");
+  const command = [...before, process.execPath, MAIN, "start", ...flags, "--json"];
+  const child = spawn(command[0] as string, command.slice(1), { stdio: ["ignore", "pipe", "pipe"] });
+  const log: string[] = [];
+  createInterface({ input: child.stderr }).on("line", (line) => log.push(line));
+  const lines = createInterface({ input: child.stdout });
+  const exited = once(child, "exit").then(([code]) => {
+    throw new Error(`the node ended with ${String(code)} before it was ready:\n${log.join("\n")}`);
+  });
+  exited.catch(() => {});
+  const [line] = (await Promise.race([once(lines, "line"), exited])) as [string];
+  return { child, ready: JSON.parse(line), log };
 }
