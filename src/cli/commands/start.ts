@@ -7,6 +7,7 @@ import { Topology } from "../../node/topology.ts";
 import { addExamples, addJsonFlag, type Cli, integer, type OutputFlags } from "../cli.ts";
 import { refuseIfUsed } from "../data-directory.ts";
 import { EXIT } from "../exit-code.ts";
+import { humanLog } from "../human-log.ts";
 import { LiveView, type RegionLook } from "../live-view.ts";
 import type { Serving } from "../serve.ts";
 import type { ServingRegions } from "../serve-regions.ts";
@@ -82,7 +83,7 @@ async function startRegions(cli: Cli, config: RegionsConfig, topology: Topology,
   const { serveRegions } = await import("../serve-regions.ts");
   let serving: ServingRegions | undefined;
   const view = new LiveView({ streams: cli.context, timers: clock, look: () => looksOf(serving) });
-  const log = (line: string) => view.print(line);
+  const log = (line: string) => view.print(cli.context.stderrIsTerminal ? humanLog(line) : line);
   serving = await serveRegions({ config, topology, version, log, onOwnerLost: exitAtOnce });
   const tookMs = Math.round(clock.monotonicMs() - startedMs);
   await say(regionsText(serving, config, topology, tookMs), regionsFacts(serving, config, tookMs));
