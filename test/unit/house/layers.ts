@@ -17,7 +17,7 @@ import type { SourceFile } from "./tree.ts";
 const DOMAIN = ["log", "time", "membership", "ids", "routing", "feed", "sequencer", "gateway"] as const;
 
 /** Sides of the domain that the servers' chain does not build on: the SDK and the checks of recorded runs. */
-const BESIDE: Readonly<Record<string, readonly string[]>> = { client: ["log"], verify: ["log"] };
+const BESIDE: Readonly<Record<string, readonly string[]>> = { client: ["log"], verify: ["client", "log"] };
 
 const BELOW = ["ports", "kernel", "gen"];
 
