@@ -1,9 +1,13 @@
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { AdminClient, Client, ClientOptions } from "../index.ts";
 import { MeridianError } from "../kernel/errors.ts";
 import type { Timers } from "../kernel/timing.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { Output, type Streams } from "./output.ts";
+import { routesOf } from "./regions.ts";
+
+/** Durations by `monotonicMs`; `wallMs` compares with what other machines' clocks said, in milliseconds of UTC. */
+export type CliClock = Timers & { monotonicMs(): number; wallMs(): number };
 
 /** What a run of the program needs of its surroundings. */
 export interface CliContext extends Streams {
@@ -12,7 +16,7 @@ export interface CliContext extends Streams {
   readonly version: string;
   /** Aborted when the user wants the program to end. */
   readonly signal: AbortSignal;
-  readonly clock: Timers & { monotonicMs(): number };
+  readonly clock: CliClock;
   readonly connect: (options: ClientOptions) => Promise<Client>;
   readonly connectAdmin: (options: { readonly endpoint: string }) => AdminClient;
 }
@@ -21,12 +25,13 @@ export interface OutputFlags {
   readonly json?: boolean;
 }
 
-export interface ClientFlags extends OutputFlags {
-  readonly endpoint?: readonly string[];
-}
-
 export interface AdminFlags extends OutputFlags {
   readonly admin?: string;
+}
+
+export interface ClientFlags extends AdminFlags {
+  readonly endpoint?: readonly string[];
+  readonly region?: string;
 }
 
 const ENDPOINT = "127.0.0.1:7401";
@@ -57,8 +62,8 @@ export class Cli {
     options: { readonly sender?: string },
     work: (client: Client) => Promise<T>,
   ): Promise<T> {
-    const endpoints = endpointsOf(flags, this.context.environment);
-    const client = await this.context.connect({ endpoints, agent: `meridian-cli/${this.context.version}`, ...options });
+    const endpoints = await this.endpointsOf(flags);
+    const client = await this.context.connect({ endpoints, agent: this.agent, ...options });
     client.on("fault", ({ what, error }) => this.output.warn(`${what}: ${error.message}`));
     this.#tellState(client);
     try {
@@ -66,6 +71,25 @@ export class Cli {
     } finally {
       await client.close();
     }
+  }
+
+  get agent(): string {
+    return `meridian-cli/${this.context.version}`;
+  }
+
+  /** As a client that lives in the flags' region; else the nodes that are named; else the default. */
+  async endpointsOf(flags: ClientFlags): Promise<readonly string[]> {
+    const { region } = flags;
+    if (region !== undefined) return this.withAdmin(flags, async (admin) => routesOf(await admin.regions(), region));
+    return this.namedEndpoints(flags) ?? [ENDPOINT];
+  }
+
+  /** The nodes that the flags or the environment name, if any. */
+  namedEndpoints({ endpoint }: ClientFlags): readonly string[] | undefined {
+    if (endpoint !== undefined) return endpoint;
+    const named = (this.context.environment.MERIDIAN_ENDPOINTS ?? "").split(",").map((part) => part.trim());
+    const endpoints = named.filter((part) => part !== "");
+    return endpoints.length > 0 ? endpoints : undefined;
   }
 
   async withAdmin<T>(flags: AdminFlags, work: (admin: AdminClient) => Promise<T>): Promise<T> {
@@ -83,6 +107,12 @@ export class Cli {
     } finally {
       admin.close();
     }
+  }
+
+  /** Of several things that a run has to say by its exit code, the gravest counts: broken before unknown before unavailable. */
+  endWith(code: ExitCode): void {
+    const gravity = [EXIT.done, EXIT.unavailable, EXIT.unknown, EXIT.usage, EXIT.violation];
+    if (gravity.indexOf(code) > gravity.indexOf(this.exitCode)) this.exitCode = code;
   }
 
   /** What to tell when nothing came back: why connecting failed says more than that time ran out. */
@@ -113,11 +143,17 @@ export function addJsonFlag(command: Command): Command {
 
 export function addClientFlags(command: Command): Command {
   const collect = (value: string, before: readonly string[] | undefined) => [...(before ?? []), value];
-  return addJsonFlag(command).option(
-    "-e, --endpoint <host:port>",
-    `a node; of several, the nearest that serves is used (MERIDIAN_ENDPOINTS, with commas; default: ${ENDPOINT})`,
-    collect,
-  );
+  return addAdminFlag(command)
+    .option(
+      "-e, --endpoint <host:port>",
+      `a node; of several, the nearest that serves is used (MERIDIAN_ENDPOINTS, with commas; default: ${ENDPOINT})`,
+      collect,
+    )
+    .addOption(
+      new Option("--region <name>", "be a client that lives in this region of `meridian start`; --admin tells the way").conflicts(
+        "endpoint",
+      ),
+    );
 }
 
 export function addAdminFlag(command: Command): Command {
@@ -136,13 +172,6 @@ export function integer(min: number, max = Number.MAX_SAFE_INTEGER): (text: stri
     const range = max === Number.MAX_SAFE_INTEGER ? `from ${min}` : `from ${min} to ${max}`;
     throw new InvalidArgumentError(`It must be a whole number ${range}.`);
   };
-}
-
-function endpointsOf({ endpoint }: ClientFlags, environment: CliContext["environment"]): readonly string[] {
-  if (endpoint !== undefined) return endpoint;
-  const named = (environment.MERIDIAN_ENDPOINTS ?? "").split(",").map((part) => part.trim());
-  const endpoints = named.filter((part) => part !== "");
-  return endpoints.length > 0 ? endpoints : [ENDPOINT];
 }
 
 function nonEmpty(text: string | undefined): string | undefined {

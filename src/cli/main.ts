@@ -27,6 +27,7 @@ function surroundings(): CliContext {
     signal: stop.signal,
     clock: {
       monotonicMs: () => performance.now(),
+      wallMs: () => Date.now(),
       after: (delayMs, fire) => {
         const timer = setTimeout(fire, delayMs);
         return () => clearTimeout(timer);

@@ -45,6 +45,11 @@ export class Output {
   }
 }
 
+/** 1 and "shard" as "1 shard", 3,000 as "3,000 shards". */
+export function counted(count: number, what: string): string {
+  return `${count.toLocaleString("en-US")} ${what}${count === 1 ? "" : "s"}`;
+}
+
 export function errorFacts({ code, message, retry, advice, details }: MeridianError): object {
   return { code, message, retry, advice, details };
 }

@@ -1,13 +1,17 @@
 import { Command, CommanderError } from "commander";
 import { MeridianError } from "../kernel/errors.ts";
 import { addExamples, Cli, type CliContext } from "./cli.ts";
+import { addChaos } from "./commands/chaos.ts";
 import { addHistory } from "./commands/history.ts";
 import { addIds } from "./commands/ids.ts";
+import { addLocate } from "./commands/locate.ts";
 import { addReset } from "./commands/reset.ts";
 import { addResolve, addSend } from "./commands/send.ts";
 import { addStart } from "./commands/start.ts";
 import { addStatus } from "./commands/status.ts";
 import { addTail } from "./commands/tail.ts";
+import { addTopology } from "./commands/topology.ts";
+import { addVerify } from "./commands/verify.ts";
 import { EXIT, type ExitCode, exitCodeOf } from "./exit-code.ts";
 
 /** Runs the program with these arguments; answers its exit code. Never throws. */
@@ -48,7 +52,11 @@ function buildProgram(cli: Cli, help: { text: string }): Command {
   addResolve(program, cli);
   addTail(program, cli);
   addHistory(program, cli);
+  addLocate(program, cli);
   addStatus(program, cli);
+  addTopology(program, cli);
+  addChaos(program, cli);
+  addVerify(program, cli);
   addIds(program, cli);
   addReset(program, cli);
   addExamples(program, "meridian start", 'meridian send standup "good morning"', "meridian tail standup --from-start");

@@ -1,7 +1,8 @@
 import type { Command } from "commander";
-import type { Outcome } from "../../index.ts";
+import type { Client, Outcome } from "../../index.ts";
 import { MeridianError } from "../../kernel/errors.ts";
 import { LIMITS } from "../../kernel/limits.ts";
+import { withDeadline } from "../../kernel/timing.ts";
 import { addClientFlags, addExamples, type Cli, type ClientFlags, integer } from "../cli.ts";
 import { EXIT, exitCodeOf } from "../exit-code.ts";
 import { errorFacts } from "../output.ts";
@@ -14,6 +15,8 @@ interface SendFlags extends ClientFlags {
 }
 
 const TIMEOUT_S = 10;
+/** How long a line that is ready to be printed waits for where the message went. */
+const WAY_MS = 1_000;
 
 export function addSend(program: Command, cli: Cli): void {
   const command = program
@@ -65,12 +68,41 @@ async function send(cli: Cli, conversation: string, text: string, flags: SendFla
   const body = text === "-" ? await readAll(stdin) : text;
   const type = flags.type ?? (text === "-" ? "" : "text/plain");
   const options = { type, signal, deadlineMs: flags.timeout * 1000, ...(flags.key === undefined ? {} : { key: flags.key }) };
-  await cli.withClient(flags, { sender }, (client) => tell(cli, conversation, () => client.send(conversation, body, options)));
+  await cli.withClient(flags, { sender }, (client) =>
+    tell(cli, { conversation, way: () => wayOf(cli, client, conversation, flags) }, () =>
+      client.send(conversation, body, options),
+    ),
+  );
+}
+
+/** The client's region and the conversation's home. */
+interface Way {
+  readonly from: string;
+  readonly home: string;
+}
+
+/** Only for people and only after the outcome: if it is not known soon, it is left out. */
+async function wayOf(cli: Cli, client: Client, conversation: string, { region }: SendFlags): Promise<Way | undefined> {
+  const { state } = client;
+  const from = region ?? (state.status === "ready" ? state.region : undefined);
+  if (from === undefined) return undefined;
+  const located = withDeadline(cli.context.clock, WAY_MS, "locating the conversation", client.locate(conversation));
+  return located.then(
+    ({ home }) => ({ from, home }),
+    () => undefined,
+  );
+}
+
+/** What is known of a send beside its outcome. */
+interface SendContext {
+  readonly conversation: string;
+  readonly way: () => Promise<Way | undefined>;
 }
 
 /** Tells the outcome on stdout; what is not committed is explained on stderr. */
-async function tell(cli: Cli, conversation: string | undefined, ask: () => Promise<Outcome>): Promise<void> {
+async function tell(cli: Cli, context: SendContext | undefined, ask: () => Promise<Outcome>): Promise<void> {
   const { clock } = cli.context;
+  const conversation = context?.conversation;
   const startedMs = clock.monotonicMs();
   const outcome = await ask();
   const tookMs = Math.round(clock.monotonicMs() - startedMs);
@@ -79,7 +111,10 @@ async function tell(cli: Cli, conversation: string | undefined, ask: () => Promi
   switch (status) {
     case "committed": {
       const place = conversation === undefined ? `seq ${outcome.seq}` : `${conversation}#${outcome.seq}`;
-      await cli.output.result(`committed ${place} id ${outcome.id} ${tookMs} ms`, { ...facts, seq: outcome.seq, id: outcome.id });
+      const way = await context?.way();
+      const arrow = way === undefined ? "" : ` ${way.from} → ${way.home}`;
+      const human = `committed ${place} id ${outcome.id} ${tookMs} ms${arrow}`;
+      await cli.output.result(human, { ...facts, seq: outcome.seq, id: outcome.id, ...way });
       return;
     }
     case "unknown":

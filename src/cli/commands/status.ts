@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { NodeStatus } from "../../index.ts";
 import { type AdminFlags, addAdminFlag, addExamples, type Cli } from "../cli.ts";
 import { EXIT } from "../exit-code.ts";
+import { counted } from "../output.ts";
 
 export function addStatus(program: Command, cli: Cli): void {
   const command = program.command("status").description("say how a node is; exit code 3 if it does not serve");
@@ -27,10 +28,6 @@ function statusLine(status: NodeStatus): string {
     counted(status.sessions, "session"),
   ];
   return `${node} in ${region} (${version}): ${facts.join(", ")}`;
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
 function duration(ms: number): string {

@@ -2,7 +2,16 @@ import { VirtualClock } from "../../../sim/clock.ts";
 import type { CliContext } from "../../../src/cli/cli.ts";
 import { EXIT } from "../../../src/cli/exit-code.ts";
 import { run } from "../../../src/cli/program.ts";
-import type { AdminClient, Client, ClientOptions, Message, Outcome, SendOptions, SubscribeOptions } from "../../../src/index.ts";
+import type {
+  AdminClient,
+  Client,
+  ClientOptions,
+  EmulatedRegion,
+  Message,
+  Outcome,
+  SendOptions,
+  SubscribeOptions,
+} from "../../../src/index.ts";
 import { type ConnectionState, MeridianError } from "../../../src/index.ts";
 
 export { EXIT };
@@ -16,6 +25,8 @@ export interface Ran {
 export interface Surroundings {
   readonly client?: FakeClient;
   readonly admin?: Partial<AdminClient>;
+  /** Where several nodes have operators' addresses: who answers at which one. */
+  readonly admins?: (endpoint: string) => Partial<AdminClient>;
   readonly stdin?: readonly Uint8Array[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly terminal?: boolean;
@@ -53,7 +64,7 @@ export class CliRun {
   }
 
   #context(): CliContext {
-    const { client, admin, stdin = [], environment = {}, terminal = false } = this.#surroundings;
+    const { client, admin, admins, stdin = [], environment = {}, terminal = false } = this.#surroundings;
     return {
       stdout: async (text) => {
         this.stdout += text;
@@ -76,7 +87,7 @@ export class CliRun {
       },
       connectAdmin: ({ endpoint }) => {
         this.adminEndpoints.push(endpoint);
-        return { close() {}, ...admin } as unknown as AdminClient;
+        return { close() {}, ...(admins?.(endpoint) ?? admin) } as unknown as AdminClient;
       },
     };
   }
@@ -90,6 +101,7 @@ export class FakeClient {
   isClosed = false;
   readonly #stateListeners: ((state: ConnectionState) => void)[] = [];
 
+  state: ConnectionState = { status: "connecting", endpoint: "127.0.0.1:7401" };
   outcome: Outcome = { status: "committed", seq: 42, id: 72_057_594_037_927_936n };
   /** The conversation that `subscribe`, `history` and `locate` see. */
   log: readonly Message[] = [];
@@ -102,7 +114,8 @@ export class FakeClient {
     return () => {};
   }
 
-  state(state: ConnectionState): void {
+  enters(state: ConnectionState): void {
+    this.state = state;
     for (const listener of this.#stateListeners) listener(state);
   }
 
@@ -188,6 +201,26 @@ export class FakeSubscription {
       },
     };
   }
+}
+
+/** Three regions of one process, 80 ms apart; what is given differs for the one that is named. */
+export function emulated(change: Readonly<Record<string, Partial<EmulatedRegion>>> = {}) {
+  const names = ["us-east", "eu-west", "ap-southeast"];
+  const regions = names.map((region, at) => ({
+    region,
+    admin: `127.0.0.1:${7421 + at}`,
+    routes: [region, ...names.filter((name) => name !== region)].map((name) => ({
+      region: name,
+      address: `${name}.from.${region}:1`,
+      rttMs: name === region ? 0 : 80,
+    })),
+    lost: false,
+    partitionedFrom: [],
+    skewMs: 0,
+    replicaBehind: false,
+    ...change[region],
+  }));
+  return { regions, coordinator: "eu-west", leaseTtlMs: 3_000 };
 }
 
 export function messages(count: number, change: Partial<Message> = {}): readonly Message[] {

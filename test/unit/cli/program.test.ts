@@ -10,7 +10,15 @@ const COMMANDS = [
   ["resolve"],
   ["tail"],
   ["history"],
+  ["locate"],
   ["status"],
+  ["topology"],
+  ["chaos"],
+  ["chaos", "kill"],
+  ["chaos", "restore"],
+  ["chaos", "partition"],
+  ["chaos", "skew"],
+  ["verify"],
   ["ids"],
   ["reset"],
   ["reset", "data"],
@@ -39,6 +47,8 @@ describe("the program", () => {
     [["history", "standup", "--limit", "0"], "whole number from 1"],
     [["send", "standup", "x", "--timeout", "61"], "whole number from 1 to 60"],
     [["ids", "--decode", "abc"], "decimal digits"],
+    [["chaos", "skew", "eu-west", "--ms", "soon"], "whole number from -86400000"],
+    [["tail", "standup", "--region", "eu-west", "-e", "a:1"], "cannot be used with"],
   ])("ends with code 2 and says why on stderr: meridian %j", async (args, why) => {
     const { code, stdout, stderr } = await new CliRun().run(...args);
     expect({ code, stdout }).toEqual({ code: EXIT.usage, stdout: "" });
@@ -92,9 +102,9 @@ describe("the program", () => {
     const told = async (terminal: boolean, ...flags: string[]) => {
       const client = new FakeClient();
       client.generateIds = async () => {
-        client.state({ status: "connecting", endpoint: "a:1" });
-        client.state({ status: "waiting", retryInMs: 400, error });
-        client.state({ status: "ready", endpoint: "a:1", node: "n1", region: "local", rttMs: 3 });
+        client.enters({ status: "connecting", endpoint: "a:1" });
+        client.enters({ status: "waiting", retryInMs: 400, error });
+        client.enters({ status: "ready", endpoint: "a:1", node: "n1", region: "local", rttMs: 3 });
         return [1n];
       };
       return (await new CliRun({ client, terminal }).run("ids", ...flags)).stderr;

@@ -63,7 +63,7 @@ describe("meridian tail", () => {
     const cli = new CliRun({ client });
     const code = cli.begin("tail", "standup");
     await cli.clock.advance(1);
-    client.state({ status: "waiting", retryInMs: 1, error: new MeridianError("UNAVAILABLE", "connection refused") });
+    client.enters({ status: "waiting", retryInMs: 1, error: new MeridianError("UNAVAILABLE", "connection refused") });
     expect(await cli.clock.until(code)).toBe(EXIT.unavailable);
     expect(cli.clock.monotonicMs()).toBe(LIMITS.callDeadlineMs);
     expect(cli.stderr).toContain("connection refused");

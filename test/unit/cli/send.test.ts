@@ -16,6 +16,24 @@ describe("meridian send", () => {
     expect(client.isClosed).toBe(true);
   });
 
+  it("says from which region to which one the message went, once the node has said so", async () => {
+    const client = new FakeClient();
+    client.enters({ status: "ready", endpoint: "a:1", node: "n1", region: "us-east" });
+    const { stdout } = await new CliRun({ client }).run("send", "standup", "x");
+    expect(stdout).toBe("committed standup#42 id 72057594037927936 0 ms us-east → local\n");
+    const json = await new CliRun({ client }).run("send", "standup", "x", "--json");
+    expect(JSON.parse(json.stdout)).toMatchObject({ status: "committed", from: "us-east", home: "local" });
+  });
+
+  it("does not wait for where the message went when it is not known soon [G9]", async () => {
+    const client = new FakeClient();
+    client.enters({ status: "ready", endpoint: "a:1", node: "n1", region: "us-east" });
+    client.locate = () => new Promise(() => {});
+    const cli = new CliRun({ client });
+    expect((await cli.run("send", "standup", "x")).stdout).toBe("committed standup#42 id 72057594037927936 0 ms\n");
+    expect(cli.clock.monotonicMs()).toBe(1_000);
+  });
+
   it("tells machines the same as one JSON object, ids as decimal text", async () => {
     const { stdout } = await new CliRun({ client: new FakeClient() }).run("send", "standup", "x", "--json");
     const facts = { status: "committed", conversation: "standup", tookMs: 0, seq: 42, id: "72057594037927936" };
@@ -71,7 +89,7 @@ describe("meridian send", () => {
     client.outcome = { status: "expired", error: UNAVAILABLE };
     const send = client.send.bind(client);
     client.send = async (...args) => {
-      client.state({ status: "waiting", retryInMs: 1, error: new MeridianError("UNAVAILABLE", "connection refused") });
+      client.enters({ status: "waiting", retryInMs: 1, error: new MeridianError("UNAVAILABLE", "connection refused") });
       return send(...args);
     };
     const { code, stderr } = await new CliRun({ client }).run("send", "standup", "x");
