@@ -142,18 +142,15 @@ export function addJsonFlag(command: Command): Command {
 }
 
 export function addClientFlags(command: Command): Command {
+  const text = "be a client that lives in this region of `meridian start`; --admin tells the way";
+  return addEndpointFlag(addAdminFlag(command), ENDPOINT).addOption(new Option("--region <name>", text).conflicts("endpoint"));
+}
+
+/** `byDefault` says what is taken if no node is named. */
+export function addEndpointFlag(command: Command, byDefault: string): Command {
   const collect = (value: string, before: readonly string[] | undefined) => [...(before ?? []), value];
-  return addAdminFlag(command)
-    .option(
-      "-e, --endpoint <host:port>",
-      `a node; of several, the nearest that serves is used (MERIDIAN_ENDPOINTS, with commas; default: ${ENDPOINT})`,
-      collect,
-    )
-    .addOption(
-      new Option("--region <name>", "be a client that lives in this region of `meridian start`; --admin tells the way").conflicts(
-        "endpoint",
-      ),
-    );
+  const text = `a node; of several, the nearest that serves is used (MERIDIAN_ENDPOINTS, with commas; default: ${byDefault})`;
+  return command.option("-e, --endpoint <host:port>", text, collect);
 }
 
 export function addAdminFlag(command: Command): Command {

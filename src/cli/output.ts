@@ -11,10 +11,14 @@ export interface Streams {
   readonly stderrIsTerminal: boolean;
 }
 
+/** Back to the line's beginning, with nothing left of it. */
+const CLEAR_LINE = "\r\u001b[K";
+
 /** One line a result: for people, or with `json` one JSON object with ids and epochs as decimal text. */
 export class Output {
   readonly #streams: Streams;
   readonly #json: boolean;
+  #hasBar = false;
 
   constructor(streams: Streams, options: { readonly json: boolean }) {
     this.#streams = streams;
@@ -22,6 +26,7 @@ export class Output {
   }
 
   result(human: string, facts: object): Promise<void> {
+    this.bar("");
     return this.#streams.stdout(`${this.#json ? toJson(facts) : visible(human)}\n`);
   }
 
@@ -31,17 +36,34 @@ export class Output {
 
   /** What happened and what to do about it; never a stack. */
   error(error: MeridianError): void {
-    if (this.#json) this.#streams.stderr(`${toJson({ error: errorFacts(error) })}\n`);
-    else this.#streams.stderr(`${visible(`meridian: ${error.message}`)}\n${visible(error.advice)}\n`);
+    if (this.#json) this.#say(`${toJson({ error: errorFacts(error) })}\n`);
+    else this.#say(`${visible(`meridian: ${error.message}`)}\n${visible(error.advice)}\n`);
   }
 
   warn(text: string): void {
-    this.#streams.stderr(`${visible(`meridian: ${text}`)}\n`);
+    this.#say(`${visible(`meridian: ${text}`)}\n`);
   }
 
   /** Only a person wants to know. */
   progress(text: string): void {
-    if (this.#streams.stderrIsTerminal && !this.#json) this.#streams.stderr(`${visible(text)}\n`);
+    if (this.isWatched) this.#say(`${visible(text)}\n`);
+  }
+
+  /** Whether a person looks at the progress. */
+  get isWatched(): boolean {
+    return this.#streams.stderrIsTerminal && !this.#json;
+  }
+
+  /** One line that each call writes anew, in the same place; an empty text takes it away. Only a person sees it. */
+  bar(text: string): void {
+    if (!this.isWatched) return;
+    this.#say(visible(text));
+    this.#hasBar = text !== "";
+  }
+
+  #say(text: string): void {
+    this.#streams.stderr(this.#hasBar ? `${CLEAR_LINE}${text}` : text);
+    this.#hasBar = false;
   }
 }
 

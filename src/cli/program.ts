@@ -5,6 +5,7 @@ import { addChaos } from "./commands/chaos.ts";
 import { addHistory } from "./commands/history.ts";
 import { addIds } from "./commands/ids.ts";
 import { addLocate } from "./commands/locate.ts";
+import { addReplay } from "./commands/replay.ts";
 import { addReset } from "./commands/reset.ts";
 import { addResolve, addSend } from "./commands/send.ts";
 import { addStart } from "./commands/start.ts";
@@ -56,6 +57,7 @@ function buildProgram(cli: Cli, help: { text: string }): Command {
   addStatus(program, cli);
   addTopology(program, cli);
   addChaos(program, cli);
+  addReplay(program, cli);
   addVerify(program, cli);
   addIds(program, cli);
   addReset(program, cli);

@@ -18,6 +18,7 @@ const COMMANDS = [
   ["chaos", "restore"],
   ["chaos", "partition"],
   ["chaos", "skew"],
+  ["replay"],
   ["verify"],
   ["ids"],
   ["reset"],
