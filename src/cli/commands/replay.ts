@@ -9,7 +9,7 @@ import { type ChatScript, chatScript, checkScripts } from "../load/chat-script.t
 import { Fleet } from "../load/fleet.ts";
 import { type Homes, homesOf } from "../load/homes.ts";
 import { withProgressBar } from "../load/progress-bar.ts";
-import { NO_RECORD, RecordFile } from "../load/record-file.ts";
+import { withRecord } from "../load/record-file.ts";
 import { type KillPlan, Replay } from "../load/replay.ts";
 import { replaySummary } from "../load/replay-summary.ts";
 import { runSuffix } from "../load/run-suffix.ts";
@@ -97,8 +97,7 @@ interface Play {
 async function play(cli: Cli, flags: ReplayFlags, { scripts, homes: { homes }, kills }: Play): Promise<void> {
   const { output, agent } = cli;
   const { clock, connect, signal } = cli.context;
-  const sink = flags.record === undefined ? NO_RECORD : await RecordFile.create(flags.record);
-  try {
+  await withRecord(flags.record, async (sink) => {
     const recorder = new Recorder({
       sink,
       clock,
@@ -118,9 +117,7 @@ async function play(cli: Cli, flags: ReplayFlags, { scripts, homes: { homes }, k
     await recorder.end();
     for (const { human, facts } of replaySummary(run, scripts)) await output.result(human, facts);
     judge(cli, run);
-  } finally {
-    await sink.close();
-  }
+  });
   if (flags.record === undefined) return;
   if (flags.verify === true) await verify(cli, fileLines(flags.record));
   else output.progress(`judge it with: meridian verify ${flags.record}`);

@@ -18,8 +18,11 @@ export async function homesOf(cli: Cli, flags: ClientFlags): Promise<Homes> {
   const endpoints = cli.namedEndpoints(flags);
   if (endpoints !== undefined) return { homes: [{ region: await regionAt(cli, endpoints), endpoints }], emulated: undefined };
   const emulated = await emulatedBy(cli, flags);
-  const homes = emulated.regions.map(({ region, routes }) => ({ region, endpoints: routes.map(({ address }) => address) }));
-  return { homes, emulated };
+  return { homes: homesIn(emulated), emulated };
+}
+
+export function homesIn({ regions }: EmulatedRegions): readonly Home[] {
+  return regions.map(({ region, routes }) => ({ region, endpoints: routes.map(({ address }) => address) }));
 }
 
 /** Throws INVALID_ARGUMENT where nothing is emulated. */

@@ -35,6 +35,7 @@ export class LeaderKills {
   readonly #options: LeaderKillsOptions;
   readonly reports: KillReport[] = [];
   #lost: string | undefined;
+  #isOver = false;
 
   constructor(options: LeaderKillsOptions) {
     this.#options = options;
@@ -46,17 +47,33 @@ export class LeaderKills {
   }
 
   async run(): Promise<void> {
-    const { atPercent, messages, tally, signal } = this.#options;
-    for (const percent of [...atPercent].sort((a, b) => a - b)) {
-      const isReached = await tally.reached(Math.ceil((messages * percent) / 100));
-      if (signal.aborted) return;
-      this.reports.push(isReached ? await this.#kill(percent) : neverReached(percent));
+    const { atPercent, signal, gate } = this.#options;
+    const percents = [...atPercent].sort((a, b) => a - b);
+    try {
+      for (const [at, percent] of percents.entries()) {
+        const isReached = await this.#reached(percent);
+        if (signal.aborted) return;
+        this.reports.push(isReached ? await this.#kill(percent, percents[at + 1]) : neverReached(percent));
+      }
+    } finally {
+      this.#isOver = true;
+      gate.open();
     }
   }
 
-  async #kill(atPercent: number): Promise<KillReport> {
+  /** From then on senders wait for the kill: a short load would be over while it is found out who leads. */
+  async #reached(percent: number): Promise<boolean> {
+    const { messages, tally, gate } = this.#options;
+    const isReached = await tally.reached(Math.ceil((messages * percent) / 100));
+    if (isReached && !this.#isOver) gate.close();
+    return isReached;
+  }
+
+  /** While one region is lost, the load goes on as far as the next kill, and no further. */
+  async #kill(atPercent: number, next: number | undefined): Promise<KillReport> {
     const { clock, restoreAfterMs, signal } = this.#options;
     const { outage, inFlight } = await this.#strike();
+    if (next !== undefined) void this.#reached(next);
     let left: readonly string[] = [];
     let ledElsewhereMs = 0;
     try {
@@ -75,10 +92,9 @@ export class LeaderKills {
     return problem === undefined ? report : { ...report, problem };
   }
 
-  /** Senders wait while it is found out who leads: a short load would be over meanwhile. They go on just before the kill. */
+  /** Senders go on just before the kill, so that it meets sends that are under way. */
   async #strike(): Promise<{ readonly outage: Outage; readonly inFlight: number }> {
     const { gate, conversations, inFlight, clock } = this.#options;
-    gate.close();
     try {
       const outage = await Outage.plan(this.#options, conversations);
       gate.open();

@@ -3,7 +3,7 @@ import { MeridianError } from "../../kernel/errors.ts";
 import type { RecordSink } from "../../verify/record-writer.ts";
 
 /** A record in a file. */
-export class RecordFile implements RecordSink {
+class RecordFile implements RecordSink {
   readonly #handle: FileHandle;
 
   private constructor(handle: FileHandle) {
@@ -32,5 +32,13 @@ export class RecordFile implements RecordSink {
   }
 }
 
-/** For a run that nobody wants the record of. */
-export const NO_RECORD: RecordSink & Pick<RecordFile, "close"> = { write: async () => {}, close: async () => {} };
+/** Does the work with a record in this file; without one, what is recorded goes nowhere. Throws as `create` does. */
+export async function withRecord(path: string | undefined, work: (sink: RecordSink) => Promise<void>): Promise<void> {
+  if (path === undefined) return work({ write: async () => {} });
+  const file = await RecordFile.create(path);
+  try {
+    await work(file);
+  } finally {
+    await file.close();
+  }
+}

@@ -43,7 +43,7 @@ export class Replay {
   readonly #gate = new Gate();
   readonly #windows: ReadonlyMap<string, Window>;
   readonly #unknown: { readonly client: RecordedClient; readonly retryKey: string }[] = [];
-  readonly #stop = new AbortController();
+  #hasFailed = false;
   #startedMs = 0;
   #sentMs: number | undefined;
   /** Readers that did not come to the head. */
@@ -84,7 +84,7 @@ export class Replay {
     await fleet.read(conversations, (region, { sentAtMs }) => this.tally.delivered(region, clock.wallMs() - sentAtMs));
     this.#startedMs = clock.monotonicMs();
     const said = eachOf(scripts, scripts.length, (script) => this.#say(script)).finally(() => this.tally.over());
-    const ends = await Promise.allSettled([said, this.kills?.run().finally(() => this.#gate.open())]);
+    const ends = await Promise.allSettled([said, this.kills?.run()]);
     this.#sentMs = clock.monotonicMs();
     for (const end of ends) if (end.status === "rejected") throw end.reason;
     await eachOf(this.#unknown, RESOLVED_AT_ONCE, async ({ client, retryKey }) => {
@@ -100,7 +100,7 @@ export class Replay {
       for (const line of lines) {
         await window.enter();
         await this.#gate.passed();
-        if (signal.aborted || this.#stop.signal.aborted) {
+        if (signal.aborted || this.#hasFailed) {
           window.leave();
           break;
         }
@@ -108,7 +108,7 @@ export class Replay {
         void this.#send(conversation, line, window);
       }
     } catch (error) {
-      this.#stop.abort();
+      this.#hasFailed = true;
       throw error;
     } finally {
       await window.empty();

@@ -27,6 +27,8 @@ export interface Surroundings {
   readonly admin?: Partial<AdminClient>;
   /** Where several nodes have operators' addresses: who answers at which one. */
   readonly admins?: (endpoint: string) => Partial<AdminClient>;
+  /** Where a run has many clients: who connects to what. */
+  readonly connect?: (options: ClientOptions) => Client;
   readonly stdin?: readonly Uint8Array[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly terminal?: boolean;
@@ -59,12 +61,25 @@ export class CliRun {
     return { code, stdout: this.stdout, stderr: this.stderr };
   }
 
+  /** As `run`, for what waits for the disk and for virtual time by turns. */
+  async runThrough(...args: readonly string[]): Promise<Ran> {
+    let isOver = false;
+    const code = this.begin(...args).finally(() => {
+      isOver = true;
+    });
+    while (!isOver) {
+      await this.clock.advance(10);
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    return { code: await code, stdout: this.stdout, stderr: this.stderr };
+  }
+
   begin(...args: readonly string[]): Promise<number> {
     return run(args, this.#context());
   }
 
   #context(): CliContext {
-    const { client, admin, admins, stdin = [], environment = {}, terminal = false } = this.#surroundings;
+    const { client, connect, admin, admins, stdin = [], environment = {}, terminal = false } = this.#surroundings;
     return {
       stdout: async (text) => {
         this.stdout += text;
@@ -82,6 +97,7 @@ export class CliRun {
       clock: this.clock,
       connect: async (options) => {
         this.connected.push(options);
+        if (connect !== undefined) return connect(options);
         if (client === undefined) throw new Error("this run needs no node");
         return client as unknown as Client;
       },
