@@ -18,7 +18,7 @@ describe("meridian send", () => {
 
   it("says from which region to which one the message went, once the node has said so", async () => {
     const client = new FakeClient();
-    client.enters({ status: "ready", endpoint: "a:1", node: "n1", region: "us-east" });
+    client.enters({ status: "ready", endpoint: "a:1", node: "n1", region: "us-east", rttMs: 1 });
     const { stdout } = await new CliRun({ client }).run("send", "standup", "x");
     expect(stdout).toBe("committed standup#42 id 72057594037927936 0 ms us-east → local\n");
     const json = await new CliRun({ client }).run("send", "standup", "x", "--json");
@@ -27,7 +27,7 @@ describe("meridian send", () => {
 
   it("does not wait for where the message went when it is not known soon [G9]", async () => {
     const client = new FakeClient();
-    client.enters({ status: "ready", endpoint: "a:1", node: "n1", region: "us-east" });
+    client.enters({ status: "ready", endpoint: "a:1", node: "n1", region: "us-east", rttMs: 1 });
     client.locate = () => new Promise(() => {});
     const cli = new CliRun({ client });
     expect((await cli.run("send", "standup", "x")).stdout).toBe("committed standup#42 id 72057594037927936 0 ms\n");
