@@ -125,7 +125,7 @@ async function start(
     });
     const { clients: door, peers, admin: adminAddress } = topology.region(region).embedded;
     const node = new MeridianNode({
-      node: "node-1",
+      node: `${region}-1`,
       region,
       regions,
       address: `${region}${peers.slice(peers.lastIndexOf(":"))}`,
