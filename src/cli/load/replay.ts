@@ -30,8 +30,11 @@ export interface ReplayOptions {
   readonly signal: AbortSignal;
 }
 
-/** Sends of all conversations together that have no end yet: what they take in memory, and clients' queues, stay small. */
-const IN_FLIGHT_MAX = 8_192;
+/**
+ * Sends of all conversations together that have no end yet. Nodes that share a machine with us are kept busy by far fewer; more
+ * would only wait in them, and what waits makes every turn of their loops longer, renewals of leases included.
+ */
+const IN_FLIGHT_MAX = 512;
 const RESOLVED_AT_ONCE = 16;
 
 /** Says chat logs again: every nick as a sender of its own, all conversations at once, each nick's lines in their order. */
