@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from "node:fs";
 import { delimiter, dirname, join, sep } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -114,6 +114,18 @@ function newestMs(path) {
   const stat = statSync(path);
   if (!stat.isDirectory()) return stat.mtimeMs;
   return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newestMs(join(path, name))));
+}
+
+/**
+ * Installs and builds what is stale, then runs a command of the program with this script's arguments, in this very process: so
+ * signals reach it once, and its exit code is ours.
+ */
+export async function becomeProgram(command) {
+  await ensureInstalled();
+  await ensureBuilt();
+  const program = join(root, "dist", "cli", "main.js");
+  process.argv.splice(1, process.argv.length - 1, program, command, ...process.argv.slice(2));
+  await import(pathToFileURL(program).href);
 }
 
 /** Every file under a folder, relative to it, with `/` between its parts, sorted. */

@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { MeridianError } from "../kernel/errors.ts";
 import { addExamples, Cli, type CliContext } from "./cli.ts";
 import { addChaos } from "./commands/chaos.ts";
+import { addDemo } from "./commands/demo.ts";
 import { addDrill } from "./commands/drill.ts";
 import { addHistory } from "./commands/history.ts";
 import { addIds } from "./commands/ids.ts";
@@ -59,6 +60,7 @@ function buildProgram(cli: Cli, help: { text: string }): Command {
   addTopology(program, cli);
   addChaos(program, cli);
   addReplay(program, cli);
+  addDemo(program, cli);
   addDrill(program, cli);
   addVerify(program, cli);
   addIds(program, cli);

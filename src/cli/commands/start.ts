@@ -23,7 +23,8 @@ interface StartFlags extends OutputFlags {
   readonly logLevel?: string;
 }
 
-const TOPOLOGY = fileURLToPath(new URL("../../../regions/topology.json", import.meta.url));
+/** Meridian's own three regions. */
+export const TOPOLOGY = fileURLToPath(new URL("../../../regions/topology.json", import.meta.url));
 
 export function addStart(program: Command, cli: Cli): void {
   const command = program

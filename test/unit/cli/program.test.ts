@@ -19,6 +19,7 @@ const COMMANDS = [
   ["chaos", "partition"],
   ["chaos", "skew"],
   ["replay"],
+  ["demo"],
   ["drill"],
   ["verify"],
   ["ids"],
