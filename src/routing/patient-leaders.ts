@@ -18,7 +18,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { Attachment, Fate, FeedListener, LeaderDescription, Leadership, SubmitRun } from "./leaders.ts";
 
-const PAUSE = { firstMs: 20, maxMs: 200 };
+const PAUSE = { firstMs: 20, maxMs: 100 };
 
 export interface PatientLeadersOptions {
   readonly leaders: Leadership;

@@ -31,14 +31,14 @@ function setUp() {
 }
 
 describe("PatientLeaders", () => {
-  it("wait for a leader, and notice it within a fifth of a second", async () => {
+  it("wait for a leader, and notice it within a tenth of a second", async () => {
     const { clock, leaders, patient } = setUp();
     const sent = patient.submit(run(1, ["x"]));
     await clock.advance(3_000);
     leaders.absent = false;
     const appearedMs = clock.monotonicMs();
     expect(await clock.until(sent)).toMatchObject([{ kind: "placed", seq: 1 }]);
-    expect(clock.monotonicMs() - appearedMs).toBeLessThanOrEqual(200);
+    expect(clock.monotonicMs() - appearedMs).toBeLessThanOrEqual(100);
   });
 
   it("let the runs of a producer go on in the order in which they came [G7]", async () => {
@@ -59,7 +59,7 @@ describe("PatientLeaders", () => {
     const sent = [1, 2, 3, 4].map((counter) => patient.submit(run(counter, ["x"])));
     await clock.advance(1_000);
     const pauses = leaders.tries / sent.length;
-    expect(pauses).toBeLessThan(40);
+    expect(pauses).toBeLessThan(60);
     leaders.absent = false;
     await clock.until(Promise.all(sent));
   });
@@ -69,7 +69,7 @@ describe("PatientLeaders", () => {
     const sent = patient.submit(run(1, ["x"]));
     await expect(clock.until(sent)).rejects.toMatchObject({ code: "UNAVAILABLE" });
     expect(clock.monotonicMs()).toBeGreaterThanOrEqual(LIMITS.leaderWaitMs);
-    expect(clock.monotonicMs()).toBeLessThan(LIMITS.leaderWaitMs + 400);
+    expect(clock.monotonicMs()).toBeLessThan(LIMITS.leaderWaitMs + 200);
   });
 
   it("try a message only once that nobody would recognise as a repeat [G3]", async () => {
