@@ -99,6 +99,19 @@ export const LIMITS = {
   coordinatorHistoryChanges: 10_000,
   /** Changes that wait for one watch's loop; beyond it the watch ends with TRUNCATED. */
   coordinatorWatchQueue: 4_096,
+  /** A call to etcd, with the wait for a connection; beyond it its outcome is unknown, and the member is passed by. */
+  etcdCallMs: 1_000,
+  /** How long a starting node waits for etcd. */
+  etcdConnectMs: 10_000,
+  /** Pause between two looks whether a member of etcd that failed to answer is well again. */
+  etcdProbeMs: 500,
+  /** etcd ends connections that are asked for a sign of life more often than every 5 s. */
+  etcdPingMs: 10_000,
+  etcdPingAnswerMs: 3_000,
+  /** How often an open watch asks etcd how far it is… */
+  etcdWatchProgressMs: 5_000,
+  /** …and after how much silence it is given up: a watch that has much to catch up does not answer for a while. */
+  etcdWatchSilenceMs: 20_000,
   shardsPerRegion: 128,
   /** Keys of one page when the coordinator's keys are listed. */
   coordinatorPageKeys: 1_000,
@@ -230,6 +243,8 @@ export const LIMITS = {
 
 invariant(LIMITS.leaseRenewMs * 3 <= LIMITS.leaseTtlMs - LIMITS.leaseMarginMs, "three renewals fit before the deadline");
 invariant(LIMITS.leaseMarginMs > LIMITS.etcdElectionTimeoutMs, "the margin outlasts an etcd election");
+invariant(LIMITS.etcdPingMs > 5_000, "etcd takes the pings for no attack");
+invariant(LIMITS.etcdWatchSilenceMs >= 3 * LIMITS.etcdWatchProgressMs, "a watch is silent only after three missed answers");
 invariant(
   LIMITS.embeddedLeaseRenewMs * 3 <= LIMITS.embeddedLeaseTtlMs - LIMITS.embeddedLeaseMarginMs,
   "three renewals fit before the deadline of an embedded lease",
