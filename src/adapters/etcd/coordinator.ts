@@ -25,6 +25,8 @@ export interface EtcdOptions {
   readonly login?: Credentials;
   /** Milliseconds that a call may take. */
   readonly callMs?: number;
+  /** Milliseconds that `open` waits for etcd. */
+  readonly connectMs?: number;
 }
 
 /**
@@ -111,8 +113,8 @@ export class EtcdCoordinator implements Coordinator {
 
   /** A read, through the quorum and with the user's rights; then the version of whoever is connected. */
   async #greet(): Promise<void> {
-    const { clock, telemetry } = this.#options;
-    const endMs = clock.monotonicMs() + LIMITS.etcdConnectMs;
+    const { clock, telemetry, connectMs = LIMITS.etcdConnectMs } = this.#options;
+    const endMs = clock.monotonicMs() + connectMs;
     for (;;) {
       const read = await this.txn({ ranges: [{ prefix: "", limit: 1 }] });
       if (read.status === "applied") break;
