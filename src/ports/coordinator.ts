@@ -1,6 +1,9 @@
 /**
  * A small linearizable key space with leases and revisions, as etcd gives it. It holds who leads; it is never on a
  * message's path. What its answers prove (renewals, doubt, the age of news) is decided in `membership/`.
+ *
+ * A coordinator that is a server of its own may refuse any call for ever: UNAUTHENTICATED or PERMISSION_DENIED, thrown also
+ * by `txn`, mean that the call had no effect and that an operator must act.
  */
 export interface Coordinator {
   /** A new lease. It may end later than asked, never earlier than `ttlMs` after the grant was applied. Throws UNAVAILABLE. */

@@ -50,21 +50,22 @@ describe.skipIf(!isEtcdThere)("a coordinator whose etcd fails", () => {
 
   describe("under load", () => {
     it.each([
-      ["the member that it talks to is killed", follower, "kill", 1],
-      ["the member that it talks to is paused", follower, "pause", 2],
-      ["the leader, which it talks to, is killed", () => cluster.leader(), "kill", 4],
+      ["the member that it talks to is killed", follower, "kill", 3],
+      ["the member that it talks to is paused", follower, "pause", 4],
+      ["the leader, which it talks to, is killed", () => cluster.leader(), "kill", 5],
       ["the leader, which it talks to, is paused", () => cluster.leader(), "pause", 5],
     ] as const)("sends nothing twice, loses nothing and soon goes on when %s", async (_, whom, harm, stallSeconds) => {
       const name = await whom();
       coordinator = await connect(firstAt(name));
       const report = await loaded(coordinator, async () => {
         await cluster[harm](name);
-        await pass(4_000);
+        await pass(6_000);
         await (harm === "kill" ? cluster.up(name) : cluster.resume(name));
         await pass(1_500);
       });
       expectSound(report);
-      expect(report.stallMs).toBeLessThan(stallSeconds * 1_000 + 500);
+      // A loaded machine is slow; without fail-over it would be as long as the fault, or a second for each call of it.
+      expect(report.stallMs).toBeLessThan(stallSeconds * 1_000);
       expect(report.watchesCut).toBeGreaterThan(0);
       // One call for each member that did not answer, and those of an election: not one in each second of the fault.
       expect(report.unknown).toBeLessThan(6);
@@ -75,10 +76,10 @@ describe.skipIf(!isEtcdThere)("a coordinator whose etcd fails", () => {
       coordinator = await connect(firstAt(await follower()));
       const report = await loaded(coordinator, async () => {
         await cluster.kill(name);
-        await pass(4_000);
+        await pass(6_000);
       });
       expectSound(report);
-      expect(report.stallMs).toBeLessThan(4_500);
+      expect(report.stallMs).toBeLessThan(5_000);
     });
   });
 

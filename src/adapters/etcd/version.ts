@@ -1,6 +1,6 @@
 import { MeridianError } from "../../kernel/errors.ts";
 
-/** 3.4 has no fix for a former leader that, once it wakes up, ends leases which its successor keeps. */
+/** What is older gets no fixes any more; 3.4 still lets a former leader that wakes up end leases which its successor keeps. */
 const OLDEST = [3, 5, 0];
 
 /** Up to here a member that was killed may come back with other data than the rest. */
