@@ -7,9 +7,13 @@ import { freePorts } from "../../scripts/engines/process.mjs";
 const missing = etcd.missing();
 const isRequired = (process.env["MERIDIAN_REQUIRE"] ?? "").split(",").includes("etcd");
 
-/** Whether tests of a real etcd run here. Where it is required they run and fail; elsewhere one line says what is missing. */
+/** Whether tests of a real etcd run here. Where it is required and missing they run and fail. */
 export const isEtcdThere = missing === undefined || isRequired;
-if (!isEtcdThere) console.warn(`SKIPPED: etcd. ${missing}.`);
+
+/** For one test file of the several: one line says why all of them are skipped. */
+export function warnIfSkipped(): void {
+  if (!isEtcdThere) console.warn(`SKIPPED: etcd. ${missing}.`);
+}
 
 /** What a verb of the engines' scripts needs to find this cluster again. */
 interface Settings {
