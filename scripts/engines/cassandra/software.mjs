@@ -1,0 +1,68 @@
+// Cassandra itself, from the artifacts that it is published as: a library and what it needs, in one folder of jars.
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { since } from "../../lib.mjs";
+import { cache, cached, isPresent, tool } from "../process.mjs";
+
+export const VERSION = "5.0.9";
+
+const NAME = `cassandra-${VERSION}`;
+
+/** What Cassandra 5.0 runs on. */
+const JAVA_VERSIONS = [11, 17];
+
+export const java = process.env.JAVA_HOME === undefined ? "java" : join(process.env.JAVA_HOME, "bin", "java");
+
+/** What this machine lacks, in a sentence that says what to do; undefined when it lacks nothing. */
+export function missing() {
+  const version = javaVersion();
+  if (!JAVA_VERSIONS.includes(version)) {
+    const found = version === undefined ? "there is none" : `this is ${version}`;
+    return `Cassandra needs Java 17 (or 11); ${found}. Install a JDK 17, or point JAVA_HOME to one.`;
+  }
+  if (!existsSync(join(cache, NAME)) && !isPresent(["mvn", "-v"])) {
+    return "Cassandra is fetched with Maven, which is not there. Install Maven (mvn).";
+  }
+  return undefined;
+}
+
+/** The class path. Fetches the jars the first time: about 90 of them, 60 MB. */
+export async function jars(say) {
+  const folder = await cached(NAME, async (draft) => {
+    const startedMs = Date.now();
+    say(`cassandra: fetching Cassandra ${VERSION} with Maven, once`);
+    await fetch(draft);
+    say(`cassandra: fetched (${since(startedMs)})`);
+  });
+  const names = readdirSync(folder).filter((name) => name.endsWith(".jar"));
+  return names.sort().map((name) => join(folder, name));
+}
+
+async function fetch(folder) {
+  const pom = join(folder, "pom.xml");
+  writeFileSync(
+    pom,
+    `<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>local</groupId>
+  <artifactId>cassandra</artifactId>
+  <version>1</version>
+  <packaging>pom</packaging>
+  <dependencies>
+    <dependency><groupId>org.apache.cassandra</groupId><artifactId>cassandra-all</artifactId><version>${VERSION}</version></dependency>
+  </dependencies>
+</project>
+`,
+  );
+  const copy = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
+  await tool("mvn", ["-q", "-B", "-ntp", "-f", pom, copy, "-DincludeScope=runtime", `-DoutputDirectory=${folder}`]);
+  rmSync(pom);
+}
+
+/** 17 of `openjdk version "17.0.15"`, 8 of "1.8.0_392"; undefined without Java. */
+function javaVersion() {
+  const { status, stderr } = spawnSync(java, ["-version"], { encoding: "utf8" });
+  const found = status === 0 ? /version "(?:1\.)?(\d+)/.exec(stderr) : null;
+  return found === null ? undefined : Number(found[1]);
+}
