@@ -136,6 +136,30 @@ export const LIMITS = {
   /** A fence is moved once it can be moved this far: a transaction every so often. */
   fenceMoveMs: 2_000,
 
+  /** One try of a small statement at one Cassandra node: twice the longest round trip, or what a node that stands still costs. */
+  cassandraTryMs: 1_000,
+  /** One try that carries a page of the log or a checkpoint. */
+  cassandraLargeTryMs: 3_000,
+  /** All tries of one call together; beyond it a write is unknown and a read has failed. */
+  cassandraCallMs: 6_000,
+  /** A node that let a try pass without any answer is asked last for so long: by then the driver's own heartbeat has judged it. */
+  cassandraSuspectMs: 3_000,
+  /** Pauses before all nodes are tried once more. */
+  cassandraRetryFirstMs: 50,
+  cassandraRetryMaxMs: 500,
+  /** Statements that a node has out together: at first, at least, and at most, below what the driver takes for one connection (2,048)… */
+  cassandraInFlightFirst: 128,
+  cassandraInFlightLeast: 16,
+  cassandraInFlightMost: 1_024,
+  /** …and that wait for their turn; beyond it a write is unknown, and a read has failed, at once. */
+  cassandraQueue: 65_536,
+  /** Rows asked for at once; the first time only as many as certainly fit into the page. */
+  cassandraPageRows: 256,
+  /** Conversations whose older checkpoints are known to be removed; beyond it they are all forgotten, and removed again. */
+  cassandraCleanedRemembered: 100_000,
+  /** `meridian init` holds its lock no longer; a lock that was left behind lapses after it. */
+  cassandraInitMs: 300_000,
+
   /** What a replica in another region, or the embedded coordinator, may take beyond the way there and back. */
   wanAnswerMs: 2_000,
   /** Messages on their way in one direction of the emulated wide area; beyond it they are lost, as a network loses them. */
@@ -291,3 +315,8 @@ invariant(
   "a frame between nodes holds sends, batches and a heartbeat",
 );
 invariant(LIMITS.linkFeedBytes >= 4 * LIMITS.streamWindowBytes, "a feed is not ended for what a stream takes at once");
+invariant(
+  LIMITS.cassandraCallMs >= LIMITS.cassandraLargeTryMs + LIMITS.cassandraTryMs,
+  "a node that stands still leaves time for another",
+);
+invariant(LIMITS.cassandraSuspectMs > 2 * LIMITS.cassandraTryMs, "the driver's heartbeat ends before a suspicion does");

@@ -65,7 +65,9 @@ export class CassandraNode {
 /** As root, Cassandra would pin its whole heap in memory, which on a developer's machine doubles what it takes. */
 function withoutMemoryLock() {
   const isRoot = process.getuid?.() === 0;
-  return isRoot && isPresent(["setpriv", "--version"]) ? ["setpriv", "--bounding-set", "-ipc_lock", "--inh-caps", "-ipc_lock"] : [];
+  return isRoot && isPresent(["setpriv", "--version"])
+    ? ["setpriv", "--bounding-set", "-ipc_lock", "--inh-caps", "-ipc_lock"]
+    : [];
 }
 
 function isListening(host, port) {

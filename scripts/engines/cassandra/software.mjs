@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { since } from "../../lib.mjs";
 import { cache, cached, isPresent, tool } from "../process.mjs";
 
-export const VERSION = "5.0.9";
+const VERSION = "5.0.9";
 
 const NAME = `cassandra-${VERSION}`;
 
