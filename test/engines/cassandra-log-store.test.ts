@@ -1,0 +1,194 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { check } from "../../src/adapters/cassandra/checks.ts";
+import { init } from "../../src/adapters/cassandra/init.ts";
+import { CassandraLogStore } from "../../src/adapters/cassandra/log-store.ts";
+import type { CassandraSession } from "../../src/adapters/cassandra/session.ts";
+import { LIMITS } from "../../src/kernel/limits.ts";
+import type { ReadLevel, Row } from "../../src/ports/log-store.ts";
+import { logStoreContract } from "../contract/log-store.ts";
+import { isCassandraSkipped, TestCassandra } from "../support/cassandra.ts";
+import { ScopedLogStore } from "../support/scoped-log-store.ts";
+import type { MemoryTelemetry } from "../support/telemetry.ts";
+
+const LOCAL = "us_east";
+const NEAR = "eu_west";
+const FAR = "ap_southeast";
+const MIB = 1024 * 1024;
+
+describe.skipIf(isCassandraSkipped)("Cassandra over three data centers", () => {
+  const replicas = new Map([LOCAL, NEAR, FAR].map((dataCenter) => [dataCenter, 1]));
+  let cassandra: TestCassandra;
+  const sessions: CassandraSession[] = [];
+  let session: CassandraSession;
+  let telemetry: MemoryTelemetry;
+  let store: CassandraLogStore;
+
+  const connect = async (keyspace: string, dataCenter?: string) => {
+    const connected = await cassandra.connect(keyspace, dataCenter);
+    sessions.push(connected.session);
+    return connected;
+  };
+
+  beforeAll(async () => {
+    cassandra = await TestCassandra.start();
+    ({ session, telemetry } = await connect("meridian"));
+    store = new CassandraLogStore({ session });
+  });
+
+  afterAll(async () => {
+    await Promise.all(sessions.map((each) => each.close()));
+    await cassandra?.stop();
+  });
+
+  describe("its schema", () => {
+    it("is asked for where there is none [R12]", async () => {
+      await expect(check(session)).rejects.toThrow("run `meridian init`");
+    });
+
+    it("is made once, though two start to make it together, and then stands every check [R12]", async () => {
+      const other = await connect("meridian", NEAR);
+      const made = await Promise.all([session, other.session].map((each) => init({ session: each, replicas })));
+      expect(made.map(({ from }) => from).sort()).toEqual([0, 1]);
+      await check(session);
+      await check(other.session);
+    });
+
+    it("is refused with replicas in few data centers, and with tables that init did not make [R12]", async () => {
+      await expect(init({ session, replicas: new Map([...replicas, [FAR, 2]]) })).rejects.toThrow("unequal numbers");
+      const { session: odd } = await connect("odd");
+      const replicate = (...dataCenters: readonly string[]) => {
+        const pairs = dataCenters.map((dataCenter) => `, '${dataCenter}': 1`).join("");
+        return odd.define(`ALTER KEYSPACE odd WITH replication = {'class': 'NetworkTopologyStrategy'${pairs}}`);
+      };
+      await init({ session: odd, replicas });
+      await odd.define("DROP TABLE odd.epochs");
+      await odd.define("CREATE TABLE odd.epochs (shard int PRIMARY KEY, epoch bigint)");
+      await expect(check(odd)).rejects.toThrow("the table epochs is");
+      await replicate(LOCAL, NEAR);
+      await expect(check(odd)).rejects.toThrow("three or more");
+    });
+  });
+
+  describe("its log store", () => {
+    let scope = 0;
+    logStoreContract("Cassandra", async () => {
+      scope += 1;
+      return { store: new ScopedLogStore(store, scope), close: async () => {} };
+    });
+
+    it("keeps one checkpoint: those of lower epochs go once a higher one is committed [R10]", async () => {
+      for (const epoch of [3n, 4n, 5n]) await store.saveCheckpoint("cleaned", epoch, 10, Buffer.from("state"));
+      const cql = "SELECT epoch FROM meridian.checkpoints WHERE conversation = 'cleaned'";
+      const [host] = session.hosts;
+      if (host === undefined) throw new Error("no node is known");
+      expect((await session.ask(host, cql)).rows.map((row) => row.epoch)).toEqual([5n]);
+    });
+  });
+
+  describe("when nodes fail", () => {
+    let seq = 0;
+    const rowOf = (firstSeq: number): Row => {
+      return { conversation: "faults", firstSeq, epoch: 7n, bytes: Buffer.from(`batch ${firstSeq}`) };
+    };
+    const appendNext = () => {
+      seq += 1;
+      return store.append(rowOf(seq));
+    };
+    /** Appends one after the other; answers the outcomes, and how long the slowest took. */
+    const appendMany = async (count: number) => {
+      const outcomes = new Set<string>();
+      let slowestMs = 0;
+      for (let done = 0; done < count; done++) {
+        const startedMs = performance.now();
+        outcomes.add(await appendNext());
+        slowestMs = Math.max(slowestMs, performance.now() - startedMs);
+      }
+      return { outcomes: [...outcomes], slowestMs };
+    };
+    const readAll = async (level: ReadLevel) => {
+      const { rows } = await store.read("faults", 1, { level, limitBytes: MIB });
+      return rows.map(({ firstSeq }) => firstSeq);
+    };
+    const all = () => Array.from({ length: seq }, (_, at) => at + 1);
+    const fallbacks = () => telemetry.counters.get("cassandra.local-fallbacks") ?? 0;
+    /** What the local replica itself has, or undefined when the read fell back. */
+    const localRows = async () => {
+      const before = fallbacks();
+      const found = await readAll("local");
+      return fallbacks() === before ? found.length : undefined;
+    };
+    const tell = (what: string, ms: number) => console.info(`Cassandra, ${what}: the slowest append took ${ms.toFixed(0)} ms`);
+
+    /** All three replicas answer again, and the hints of the others brought the local one what it missed. */
+    beforeEach(async () => {
+      await expect
+        .poll(
+          () =>
+            readAll("all").then(
+              (rows) => rows.length,
+              () => undefined,
+            ),
+          { timeout: 90_000 },
+        )
+        .toBe(seq);
+      await expect.poll(localRows, { timeout: 90_000 }).toBe(seq);
+    });
+
+    it("a replica that is killed elsewhere delays and loses nothing [R3]", async () => {
+      await appendMany(20);
+      await cassandra.on("kill", FAR);
+      const { outcomes, slowestMs } = await appendMany(200);
+      tell("killed elsewhere", slowestMs);
+      expect(outcomes).toEqual(["committed"]);
+      expect(slowestMs).toBeLessThan(2 * LIMITS.cassandraTryMs);
+      expect(await readAll("quorum")).toEqual(all());
+      expect(await localRows()).toBe(seq);
+      await cassandra.on("up", FAR);
+    });
+
+    it("a local replica that is killed is passed by: appends commit, local reads fall back and are counted [R3, R5]", async () => {
+      await cassandra.on("kill", LOCAL);
+      const { outcomes, slowestMs } = await appendMany(200);
+      tell("killed near by", slowestMs);
+      expect(outcomes).toEqual(["committed"]);
+      expect(slowestMs).toBeLessThan(2 * LIMITS.cassandraTryMs);
+      const before = fallbacks();
+      expect(await readAll("local")).toEqual(all());
+      expect(fallbacks()).toBe(before + 1);
+      await cassandra.on("up", LOCAL);
+    });
+
+    it("a local replica that stands still costs one try, and is then passed by until it goes on [R3]", async () => {
+      await cassandra.on("pause", LOCAL);
+      const { outcomes, slowestMs } = await appendMany(100);
+      tell("paused near by", slowestMs);
+      expect(outcomes).toEqual(["committed"]);
+      expect(slowestMs).toBeLessThan(2 * LIMITS.cassandraTryMs);
+      expect(await readAll("local")).toEqual(all());
+      await cassandra.on("resume", LOCAL);
+    });
+
+    it("without a majority an append is unknown in time, and what was committed is still read near by [G6, R3]", async () => {
+      const committed = all();
+      await cassandra.on("pause", NEAR, FAR);
+      const startedMs = performance.now();
+      expect(await appendNext()).toBe("unknown");
+      expect(performance.now() - startedMs).toBeLessThan(LIMITS.cassandraCallMs + 500);
+      expect((await readAll("local")).slice(0, committed.length)).toEqual(committed);
+      await expect(readAll("quorum")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+      await cassandra.on("resume", NEAR, FAR);
+      await expect.poll(() => store.append(rowOf(seq)), { timeout: 60_000 }).toBe("committed");
+    });
+
+    it("with all of them killed everything fails in time, and works again when they are back [G2, G6]", async () => {
+      await cassandra.on("kill", LOCAL, NEAR, FAR);
+      const startedMs = performance.now();
+      expect(await appendNext()).toBe("unknown");
+      expect(performance.now() - startedMs).toBeLessThan(LIMITS.cassandraCallMs + 500);
+      await expect(readAll("local")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+      await cassandra.on("up", LOCAL, NEAR, FAR);
+      await expect.poll(() => store.append(rowOf(seq)), { timeout: 60_000 }).toBe("committed");
+      expect(await readAll("quorum")).toEqual(all());
+    });
+  });
+});
