@@ -31,7 +31,10 @@ async function commands(): Promise<readonly string[]> {
   const text = await readFile(join(ROOT, "README.md"), "utf8");
   const shown = [...text.matchAll(/^```console\n(.*?)^```/gms)].flatMap(([, block = ""]) => block.split("\n"));
   const typed = [...text.matchAll(/^```sh\n(.*?)^```/gms)].flatMap(([, block = ""]) => block.split("\n"));
-  const all = [...shown.filter((line) => line.startsWith("$ ")).map((line) => line.slice(2)), ...typed.filter((line) => line !== "")];
+  const all = [
+    ...shown.filter((line) => line.startsWith("$ ")).map((line) => line.slice(2)),
+    ...typed.filter((line) => line !== ""),
+  ];
   return all.map((line) => line.replace(/\s+#.*$/, ""));
 }
 
@@ -39,7 +42,11 @@ async function run(command: string): Promise<{ readonly code: number; readonly s
   const words = [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare ?? "");
   const file = (word: string) => (word.startsWith("test/") ? join(ROOT, word) : word);
   const env = { ...process.env, MERIDIAN_ADMIN: regions.admin };
-  const child = spawn(process.execPath, [MAIN, ...words.slice(2).map(file)], { cwd: directory, env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [MAIN, ...words.slice(2).map(file)], {
+    cwd: directory,
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let said = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.on("data", (chunk) => {
