@@ -140,15 +140,17 @@ export const LIMITS = {
   cassandraTryMs: 1_000,
   /** One try that carries a page of the log or a checkpoint. */
   cassandraLargeTryMs: 3_000,
-  /** All tries of one call together; beyond it a write is unknown and a read has failed. */
+  /** All tries of one call together, its turn included; beyond it a read has failed… */
   cassandraCallMs: 6_000,
+  /** …and an append or a checkpoint is unknown: later, for to wait costs nothing, and to be unknown costs a repetition. */
+  cassandraWriteMs: 10_000,
   /** A node that let a try pass without any answer is asked last for so long: by then the driver's own heartbeat has judged it. */
   cassandraSuspectMs: 3_000,
   /** Pauses before all nodes are tried once more. */
   cassandraRetryFirstMs: 50,
   cassandraRetryMaxMs: 500,
   /** Statements that a node has out together: at first, at least, and at most, below what the driver takes for one connection (2,048)… */
-  cassandraInFlightFirst: 128,
+  cassandraInFlightFirst: 64,
   cassandraInFlightLeast: 16,
   cassandraInFlightMost: 1_024,
   /** …and that wait for their turn; beyond it a write is unknown, and a read has failed, at once. */

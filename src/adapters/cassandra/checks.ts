@@ -1,5 +1,5 @@
 /** What a node looks at before it trusts its acks to Cassandra (R12). All faults are told at once, with what to do. */
-import type { Host } from "cassandra-driver";
+import { type Host, types } from "cassandra-driver";
 import { MeridianError } from "../../kernel/errors.ts";
 import { readNotes } from "./meta.ts";
 import { replicasOf, replicationFaults } from "./replication.ts";
@@ -9,45 +9,51 @@ import { tableIdsOf } from "./table-ids.ts";
 import { SCHEMA_VERSION } from "./tables.ts";
 
 /**
- * Looks at the keyspace, and at every node that is up; the others are named in the log. Throws INVALID_ARGUMENT when
+ * Looks at the keyspace, and at every node that answers; the others are named in the log. Throws INVALID_ARGUMENT when
  * something is not as it must be, UNAVAILABLE when that cannot be seen.
  */
 export async function check(session: CassandraSession): Promise<void> {
   const faults = await keyspaceFaults(session);
-  if (faults.length === 0) {
-    const { version, tableIds } = await readNotes(session);
-    faults.push(...versionFaults(version));
-    for (const host of session.hosts) {
-      if (!host.isUp()) {
-        session.telemetry.log("warn", "cassandra.node-not-checked", { address: host.address, dataCenter: host.datacenter });
-      } else if (version === SCHEMA_VERSION) {
-        const found = [...(await nodeFaults(session, host)), ...(await idFaults(session, host, tableIds))];
-        faults.push(...found.map((fault) => `${host.address}: ${fault}`));
-      }
-    }
-  }
-  if (faults.length === 0) return;
-  throw new MeridianError("INVALID_ARGUMENT", `Cassandra is not as Meridian needs it: ${faults.join("; ")}`, {
+  if (faults.length > 0) throw wrong(faults);
+  const { version, tableIds } = await readNotes(session);
+  if (version !== SCHEMA_VERSION) throw wrong([versionFault(version)]);
+  const found = await Promise.all(session.hosts.map((host) => hostFaults(session, host, tableIds)));
+  if (found.flat().length > 0) throw wrong(found.flat());
+}
+
+function wrong(faults: readonly string[]): MeridianError {
+  return new MeridianError("INVALID_ARGUMENT", `Cassandra is not as Meridian needs it: ${faults.join("; ")}`, {
     advice: "Mend each of these; docs/operating.md says how and why, under Cassandra.",
   });
 }
 
 async function keyspaceFaults(session: CassandraSession): Promise<string[]> {
   const { keyspace } = session;
-  const host = session.hosts.find((one) => one.isUp());
-  if (host === undefined) throw new MeridianError("UNAVAILABLE", "no node of Cassandra is up");
   const cql = `SELECT replication, durable_writes FROM system_schema.keyspaces WHERE keyspace_name = '${keyspace}'`;
-  const [row] = (await session.ask(host, cql)).rows;
+  const one = { consistency: types.consistencies.one };
+  const [row] = (await session.execute("reading the keyspace's replication", cql, [], one)).rows;
   if (row === undefined) return [`there is no keyspace ${keyspace}: run \`meridian init\``];
   const faults = replicationFaults(replicasOf(row.replication), session.localDataCenter);
   const durable = row.durable_writes === true ? [] : ["durable_writes is false: the commit log is left out"];
   return [...faults, ...durable].map((fault) => `keyspace ${keyspace}: ${fault}`);
 }
 
-function versionFaults(version: number): string[] {
-  if (version === SCHEMA_VERSION) return [];
+function versionFault(version: number): string {
   const what = `the schema has version ${version}, this Meridian needs ${SCHEMA_VERSION}`;
-  return [version < SCHEMA_VERSION ? `${what}: run \`meridian init\`` : `${what}: a newer Meridian made it, run that one`];
+  return version < SCHEMA_VERSION ? `${what}: run \`meridian init\`` : `${what}: a newer Meridian made it, run that one`;
+}
+
+/** A node that is down must not keep Meridian from starting: its data center may be the one that is lost. */
+async function hostFaults(session: CassandraSession, host: Host, noted: ReadonlyMap<string, string>): Promise<readonly string[]> {
+  try {
+    const faults = [...(await nodeFaults(session, host)), ...(await idFaults(session, host, noted))];
+    return faults.map((fault) => `${host.address}: ${fault}`);
+  } catch (thrown) {
+    const { message } = MeridianError.from(thrown);
+    const { address, datacenter } = host;
+    session.telemetry.log("warn", "cassandra.node-not-checked", { address, dataCenter: datacenter, error: message });
+    return [];
+  }
 }
 
 async function nodeFaults(session: CassandraSession, host: Host): Promise<readonly string[]> {

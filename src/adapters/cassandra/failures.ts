@@ -42,6 +42,13 @@ export function unavailable(what: string, thrown: unknown): MeridianError {
   return new MeridianError("UNAVAILABLE", `${what} failed: ${why}`, { advice, cause: thrown });
 }
 
+/** What the driver finds wrong with its options; while it connects, it tells of that as one more node that is not there. */
+export function argumentError(thrown: unknown): Error | undefined {
+  if (thrown instanceof errors.ArgumentError) return thrown;
+  if (!(thrown instanceof errors.NoHostAvailableError)) return undefined;
+  return Object.values(thrown.innerErrors ?? {}).find((inner) => inner instanceof errors.ArgumentError) as Error | undefined;
+}
+
 /** The driver says only "All host(s) tried for query failed"; why stands beside, one error a node. */
 function innerErrors(error: errors.NoHostAvailableError): string {
   const found = Object.entries(error.innerErrors ?? {}).map(([host, inner]) => `${host}: ${messageOf(inner)}`);

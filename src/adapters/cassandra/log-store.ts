@@ -26,6 +26,8 @@ const { localQuorum, quorum, all } = types.consistencies;
 
 const QUORUM: Execution = { consistency: quorum };
 const QUORUM_LARGE: Execution = { consistency: quorum, tryMs: LIMITS.cassandraLargeTryMs };
+const APPEND: Execution = { consistency: quorum, withinMs: LIMITS.cassandraWriteMs };
+const CHECKPOINT: Execution = { ...APPEND, tryMs: LIMITS.cassandraLargeTryMs };
 
 /** LOCAL_QUORUM, not LOCAL_ONE: of several replicas in the data center it merges a majority, so fewer rows are missed. */
 const READS: Readonly<Record<ReadLevel, Execution>> = {
@@ -64,7 +66,7 @@ export class CassandraLogStore implements LogStore {
 
   append({ conversation, firstSeq, epoch, bytes }: Row): Promise<"committed" | "unknown"> {
     const params = [conversation, bucketOf(firstSeq), BigInt(firstSeq), epoch, asBuffer(bytes)];
-    return this.#settle(this.#session.execute("appending a batch", this.#statements.append, params, QUORUM));
+    return this.#settle(this.#session.execute("appending a batch", this.#statements.append, params, APPEND));
   }
 
   async read(conversation: string, fromSeq: number, { level, limitBytes }: ReadOptions): Promise<Page> {
@@ -82,7 +84,7 @@ export class CassandraLogStore implements LogStore {
   async saveCheckpoint(conversation: string, epoch: bigint, seq: number, bytes: Uint8Array): Promise<"committed" | "unknown"> {
     const params = [BigInt(seq), asBuffer(bytes), conversation, epoch];
     const outcome = await this.#settle(
-      this.#session.execute("saving a checkpoint", this.#statements.saveCheckpoint, params, QUORUM_LARGE),
+      this.#session.execute("saving a checkpoint", this.#statements.saveCheckpoint, params, CHECKPOINT),
     );
     if (outcome === "committed") await this.#clean(conversation, epoch);
     return outcome;

@@ -7,7 +7,7 @@
  * passed the write on before it failed. Statements with conditions (`IF`) are not repeated here, for a repetition would
  * find its own effect; whoever sends one looks at the stored row.
  */
-import { type Client, errors, type Host, type QueryOptions, types } from "cassandra-driver";
+import { type Client, type Host, type QueryOptions, types } from "cassandra-driver";
 import { backoffMs } from "../../kernel/backoff.ts";
 import { MeridianError } from "../../kernel/errors.ts";
 import { LIMITS } from "../../kernel/limits.ts";
@@ -16,7 +16,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { Random } from "../../ports/random.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
 import { type CassandraOptions, newClient, PROFILES } from "./client.ts";
-import { failureOf, unavailable } from "./failures.ts";
+import { argumentError, failureOf, unavailable } from "./failures.ts";
 import { Gate } from "./gate.ts";
 import { type Reach, Suspects } from "./suspects.ts";
 
@@ -47,8 +47,9 @@ export class CassandraSession {
       return session;
     } catch (thrown) {
       await session.close();
-      if (!(thrown instanceof errors.ArgumentError)) throw unavailable("connecting to Cassandra", thrown);
-      throw new MeridianError("INVALID_ARGUMENT", thrown.message, {
+      const wrong = argumentError(thrown);
+      if (wrong === undefined) throw unavailable("connecting to Cassandra", thrown);
+      throw new MeridianError("INVALID_ARGUMENT", wrong.message, {
         advice: "The region's data center must be named as Cassandra names it: letter case counts.",
         cause: thrown,
       });
@@ -97,13 +98,20 @@ export class CassandraSession {
     return withDeadline(clock, withinMs, what, work);
   }
 
-  /** At one node, once: what it says of itself. Throws UNAVAILABLE. */
+  /** At one node: what it says of itself. Throws UNAVAILABLE. */
   async ask(host: Host, cql: string): Promise<types.ResultSet> {
-    try {
-      const options = { host, consistency: types.consistencies.one, readTimeout: LIMITS.cassandraLargeTryMs };
-      return await this.#client.execute(cql, [], options);
-    } catch (thrown) {
-      throw unavailable(`asking ${host.address}`, thrown);
+    const { clock } = this.#options;
+    const options = { host, consistency: types.consistencies.one, readTimeout: LIMITS.cassandraLargeTryMs };
+    const endsAtMs = clock.monotonicMs() + LIMITS.cassandraLargeTryMs;
+    for (;;) {
+      try {
+        return await this.#client.execute(cql, [], options);
+      } catch (thrown) {
+        // A node counts as up from the first, and may have no connection yet; if it cannot have one it soon counts as down.
+        const isYoung = failureOf(thrown) === "unreachable" && host.isUp() && clock.monotonicMs() < endsAtMs;
+        if (!isYoung) throw unavailable(`asking ${host.address}`, thrown);
+        await sleep(clock, LIMITS.cassandraRetryFirstMs);
+      }
     }
   }
 

@@ -49,7 +49,7 @@ describe("the gate before Cassandra", () => {
     const { enter, end, inside } = world();
     enter(20_000);
     await settle();
-    for (let round = 0; round < 10; round++) await end(10);
+    for (let round = 0; round < 15; round++) await end(10);
     expect(inside.length).toBe(LIMITS.cassandraInFlightMost);
     await end(TRY_MS);
     expect(inside.length).toBe(LIMITS.cassandraInFlightLeast);
