@@ -1,6 +1,5 @@
 // npm run engines -- up|down|status|kill|pause|resume|wipe [node]: the real coordinator and log store on the loopback,
 // without Docker and without root. They lie in .engines/ and go on running until `down`.
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { fail, root, say } from "./lib.mjs";
@@ -19,7 +18,7 @@ const VERBS = {
 };
 
 const [verb, name, ...rest] = process.argv.slice(2);
-const engines = await Promise.all(ENGINES.filter(isThere).map(load));
+const engines = await Promise.all(ENGINES.map(load));
 const known = engines.flatMap((engine) => [engine.name, ...engine.NODES]);
 if (!Object.hasOwn(VERBS, verb ?? "") || rest.length > 0 || (name !== undefined && !known.includes(name))) {
   fail(
@@ -39,10 +38,6 @@ for (const engine of engines) {
     say(`${engine.name}: ${error.message}`);
     process.exitCode = 1;
   }
-}
-
-function isThere(engine) {
-  return existsSync(fileOf(engine));
 }
 
 async function load(engine) {
