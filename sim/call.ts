@@ -10,14 +10,20 @@ export interface MemoryCallOptions {
   readonly clock: Clock;
   readonly from: string;
   readonly to: string;
-  readonly latencyMs: { readonly there: number; readonly back: number };
+  /** One way, in milliseconds; asked for each frame, which does not overtake the one before. */
+  readonly latencyMs: { readonly there: () => number; readonly back: () => number };
   readonly silenceMs: number;
+  /** The caller's process: what comes to it passes this. */
+  readonly enter: Enter;
   /** Called when the call reaches the far side; throws what the caller shall learn. */
-  readonly accept: () => Route;
+  readonly accept: () => { readonly route: Route; readonly enter: Enter };
   readonly onCallerOver: () => void;
   /** Both ends are over. */
   readonly onOver: () => void;
 }
+
+/** Runs an action in a process: now, later, or never. */
+export type Enter = (action: () => void) => void;
 
 /** One call in memory: the caller's pipe, the handler's pipe, and a line each way. */
 export class MemoryCall {
@@ -29,6 +35,8 @@ export class MemoryCall {
   readonly #back: Line;
   readonly #abort = new AbortController();
   #handler: Pipe | undefined;
+  /** The handler's process, once there is one. */
+  #enterHandler: Enter = (action) => action();
   #callerOver = false;
   #handlerOver = false;
   #forgetDeadline = () => {};
@@ -50,47 +58,74 @@ export class MemoryCall {
   }
 
   deadline(delayMs: number, what: string): void {
-    this.#forgetDeadline = this.#options.clock.after(delayMs, () => {
-      this.caller.close(new MeridianError("UNAVAILABLE", `${what} had no answer within ${delayMs} ms`));
-    });
+    this.#forgetDeadline = this.#options.clock.after(delayMs, () =>
+      this.#options.enter(() =>
+        this.caller.close(new MeridianError("UNAVAILABLE", `${what} had no answer within ${delayMs} ms`)),
+      ),
+    );
   }
 
-  /** Nothing arrives any more; without `resume` both ends give the call up in the end. */
-  stall(): void {
-    if (this.#forgetSilence !== undefined) return;
-    this.#there.hold();
-    this.#back.hold();
-    this.#forgetSilence = this.#options.clock.after(this.#options.silenceMs, () => {
-      this.break(new MeridianError("UNAVAILABLE", `nothing was heard from ${this.to} for ${this.#options.silenceMs} ms`));
-    });
+  /**
+   * Which directions let frames pass. While one does not, what is under way waits; if it goes on so, both ends give the call
+   * up in the end.
+   */
+  pass(there: boolean, back: boolean): void {
+    this.#there.pass(there);
+    this.#back.pass(back);
+    if (there && back) {
+      this.#forgetSilence?.();
+      this.#forgetSilence = undefined;
+      return;
+    }
+    this.#forgetSilence ??= this.#options.clock.after(this.#options.silenceMs, () => this.break(this.#silent()));
   }
 
-  resume(): void {
+  /** One end is gone, or has given the call up, and the other does not learn of it until it has heard nothing for long. */
+  halfBreak(gone: "caller" | "handler"): void {
+    this.#there.drop();
+    this.#back.drop();
+    const error = new MeridianError("UNAVAILABLE", `the connection to ${this.to} is gone`);
+    if (gone === "caller") this.#breakCaller(error);
+    else this.#breakHandler(error);
     this.#forgetSilence?.();
-    this.#forgetSilence = undefined;
-    this.#there.release();
-    this.#back.release();
+    this.#forgetSilence = this.#options.clock.after(this.#options.silenceMs, () => this.break(this.#silent()));
   }
 
   /** Both ends learn at once that the connection is gone; what is under way is lost. */
   break(error: MeridianError): void {
     this.#there.drop();
     this.#back.drop();
-    this.caller.broke(error);
-    if (this.#handler === undefined) this.#handlerOver = true;
-    else this.#handler.broke(error);
+    this.#breakCaller(error);
+    this.#breakHandler(error);
     this.#maybeOver();
   }
 
+  #breakCaller(error: MeridianError): void {
+    this.#options.enter(() => this.caller.broke(error));
+  }
+
+  #breakHandler(error: MeridianError): void {
+    const handler = this.#handler;
+    if (handler === undefined) this.#handlerOver = true;
+    else this.#enterHandler(() => handler.broke(error));
+  }
+
+  #silent(): MeridianError {
+    return new MeridianError("UNAVAILABLE", `nothing was heard from ${this.to} for ${this.#options.silenceMs} ms`);
+  }
+
   #accept(): void {
-    let route: Route;
     try {
-      route = this.#options.accept();
+      const { route, enter } = this.#options.accept();
+      this.#enterHandler = enter;
+      enter(() => this.#serve(route));
     } catch (error) {
       this.#handlerOver = true;
       this.#sendError(MeridianError.from(error));
-      return;
     }
+  }
+
+  #serve(route: Route): void {
     const handler = new Pipe("handler", this.#handlerWire(), (error) => {
       this.#handlerOver = true;
       if (error !== undefined) this.#abort.abort(error);
@@ -103,20 +138,28 @@ export class MemoryCall {
 
   #callerWire(): Wire {
     return {
-      send: (frame) => this.#there.send(() => this.#deliver(this.#handler, this.caller, frame)),
-      end: () => this.#there.send(() => this.#handler?.halfClosed()),
-      abort: () => this.#there.send(() => this.#handler?.broke(new MeridianError("UNAVAILABLE", "the caller has gone"))),
-      taken: (bytes) => this.#handler?.left(bytes),
+      send: (frame) => this.#toHandler(() => this.#deliver(this.#handler, this.caller, frame)),
+      end: () => this.#toHandler(() => this.#handler?.halfClosed()),
+      abort: () => this.#toHandler(() => this.#handler?.broke(new MeridianError("UNAVAILABLE", "the caller has gone"))),
+      taken: (bytes) => this.#enterHandler(() => this.#handler?.left(bytes)),
     };
   }
 
   #handlerWire(): Wire {
     return {
-      send: (frame) => this.#back.send(() => this.#deliver(this.caller, this.#handler, frame)),
-      end: () => this.#back.send(() => this.caller.finished()),
+      send: (frame) => this.#toCaller(() => this.#deliver(this.caller, this.#handler, frame)),
+      end: () => this.#toCaller(() => this.caller.finished()),
       abort: (error) => this.#sendError(error),
-      taken: (bytes) => this.caller.left(bytes),
+      taken: (bytes) => this.#options.enter(() => this.caller.left(bytes)),
     };
+  }
+
+  #toHandler(action: () => void): void {
+    this.#there.send(() => this.#enterHandler(action));
+  }
+
+  #toCaller(action: () => void): void {
+    this.#back.send(() => this.#options.enter(action));
   }
 
   /** A frame weighs on its writer until its reader takes it, as the windows of HTTP/2 make it. */
@@ -127,7 +170,7 @@ export class MemoryCall {
 
   #sendError(error: MeridianError): void {
     const bytes = toBinary(ErrorDetailSchema, create(ErrorDetailSchema, toErrorDetail(error)));
-    this.#back.send(() => this.caller.broke(fromErrorDetail(fromBinary(ErrorDetailSchema, bytes))));
+    this.#toCaller(() => this.caller.broke(fromErrorDetail(fromBinary(ErrorDetailSchema, bytes))));
   }
 
   #maybeOver(): void {
@@ -140,31 +183,27 @@ export class MemoryCall {
 /** One direction: what is sent happens after the latency, in order; while the line is held it waits. */
 class Line {
   readonly #clock: Clock;
-  readonly #latencyMs: number;
+  readonly #latencyMs: () => number;
   readonly #underWay: (() => void)[] = [];
   #due = 0;
   #held = false;
 
-  constructor(clock: Clock, latencyMs: number) {
+  constructor(clock: Clock, latencyMs: () => number) {
     this.#clock = clock;
     this.#latencyMs = latencyMs;
   }
 
   send(action: () => void): void {
     this.#underWay.push(action);
-    this.#clock.after(this.#latencyMs, () => {
+    this.#clock.after(this.#latencyMs(), () => {
       this.#due += 1;
       if (!this.#held) this.#flush();
     });
   }
 
-  hold(): void {
-    this.#held = true;
-  }
-
-  release(): void {
-    this.#held = false;
-    this.#flush();
+  pass(isOpen: boolean): void {
+    this.#held = !isOpen;
+    if (isOpen) this.#flush();
   }
 
   /** What is under way never arrives. */

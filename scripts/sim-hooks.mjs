@@ -1,0 +1,68 @@
+// Lets plain Node load the TypeScript of src and sim. While a file is loaded, patches are applied to its text: the small
+// limits that make rare paths common (sim/small.ts), and the seeded bug that --mutant names (sim/mutants.ts). So nothing of
+// either stands in the code itself. A patch whose text is not found exactly once ends the process: it tests nothing any more.
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { register } from "node:module";
+import { join, relative, sep } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { isMainThread } from "node:worker_threads";
+import ts from "typescript";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const cache = join(root, ".sim", "compiled");
+
+/** Compiled text by the hash of the source: a second start compiles nothing. Answers the file's path. */
+function compiled(path, text) {
+  const name = createHash("sha256").update(ts.version).update("\0").update(path).update("\0").update(text).digest("hex");
+  const target = join(cache, `${name.slice(0, 32)}.mjs`);
+  if (existsSync(target)) return target;
+  const { outputText } = ts.transpileModule(text, {
+    fileName: path,
+    compilerOptions: { target: "es2023", module: "esnext", verbatimModuleSyntax: true, inlineSourceMap: true },
+  });
+  mkdirSync(cache, { recursive: true });
+  // Written aside and renamed: another process may read it at this moment.
+  writeFileSync(`${target}.${process.pid}`, outputText);
+  renameSync(`${target}.${process.pid}`, target);
+  return target;
+}
+
+function patched(name, text, patches) {
+  return patches
+    .filter(({ file }) => file === name)
+    .reduce((before, { find, replace }) => {
+      if (before.split(find).length !== 2) throw new Error(`the patch of ${name} no longer fits: ${JSON.stringify(find)}`);
+      return before.replace(find, () => replace);
+    }, text);
+}
+
+let patches = [];
+
+export function initialize(data) {
+  patches = data.patches;
+}
+
+export async function load(url, context, next) {
+  if (!url.startsWith("file:") || !url.endsWith(".ts")) return next(url, context);
+  const path = fileURLToPath(url);
+  const name = relative(root, path).split(sep).join("/");
+  const source = readFileSync(compiled(path, patched(name, readFileSync(path, "utf8"), patches)), "utf8");
+  return { format: "module", source, shortCircuit: true };
+}
+
+/** What stands in a file of plain data, which imports nothing. */
+async function dataOf(name) {
+  const path = join(root, "sim", name);
+  return import(pathToFileURL(compiled(path, readFileSync(path, "utf8"))).href);
+}
+
+if (isMainThread && !process.env.MERIDIAN_SIM_HOOKS) {
+  const { SMALL } = await dataOf("small.ts");
+  const { MUTANTS } = await dataOf("mutants.ts");
+  const at = process.argv.indexOf("--mutant");
+  const wanted = at < 0 ? undefined : process.argv[at + 1];
+  const mutant = wanted === undefined ? undefined : MUTANTS.find(({ name }) => name === wanted);
+  if (wanted !== undefined && mutant === undefined) throw new Error(`there is no mutant ${wanted}; npm run sim:mutants lists them`);
+  register(import.meta.url, { data: { patches: [...SMALL, ...(mutant?.patches ?? [])] } });
+}

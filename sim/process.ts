@@ -1,0 +1,89 @@
+import type { VirtualClock } from "./clock.ts";
+
+/** What a process can be stopped in the middle of: the request is on its way out, or the answer on its way in. */
+export type Moment = "append" | "append answer" | "read answer" | "checkpoint" | "txn" | "txn answer" | "renewal answer";
+
+/**
+ * One process of the simulated world: a gate that everything passes on its way in. A paused one (stopped by a signal, stalled
+ * in a loop, its machine suspended) hears nothing; what came meanwhile waits, and comes in its old order when it goes on.
+ * A dead one hears nothing ever again: so its code, which goes on only when something comes, is at its end.
+ */
+export class Process {
+  readonly place: string;
+  readonly #clock: VirtualClock;
+  readonly #waiting: (() => void)[] = [];
+  #state: "running" | "paused" | "dead" = "running";
+  #armed: { readonly moment: Moment; readonly pause: () => void } | undefined;
+
+  constructor(place: string, clock: VirtualClock) {
+    this.place = place;
+    this.#clock = clock;
+  }
+
+  get dead(): boolean {
+    return this.#state === "dead";
+  }
+
+  get paused(): boolean {
+    return this.#state === "paused";
+  }
+
+  /** Something comes in: a frame, an answer, a timer. */
+  readonly enter = (action: () => void): void => {
+    if (this.#state === "running" && this.#waiting.length === 0) action();
+    else if (this.#state !== "dead") this.#waiting.push(action);
+  };
+
+  /** As `enter`, unless the process is stopped right now, before it hears of it. */
+  answer(moment: Moment, action: () => void): void {
+    this.#strike(moment);
+    this.enter(action);
+  }
+
+  /** A request goes out, unless the process is stopped right now: after it decided to send, before it has sent. */
+  leave(moment: Moment, send: () => void): void {
+    this.#strike(moment);
+    this.enter(send);
+  }
+
+  /** At the next such moment `pause` is called, which is to pause the process. */
+  arm(moment: Moment, pause: () => void): void {
+    this.#armed = { moment, pause };
+  }
+
+  disarm(): void {
+    this.#armed = undefined;
+  }
+
+  pause(): void {
+    if (this.#state === "running") this.#state = "paused";
+  }
+
+  resume(): void {
+    if (this.#state !== "paused") return;
+    this.#state = "running";
+    this.#catchUp();
+  }
+
+  kill(): void {
+    this.#state = "dead";
+    this.#waiting.length = 0;
+  }
+
+  #strike(moment: Moment): void {
+    const armed = this.#armed;
+    if (armed?.moment !== moment || this.#state !== "running") return;
+    this.#armed = undefined;
+    armed.pause();
+  }
+
+  /** One after the other, each with all that follows from it; what comes meanwhile waits behind. */
+  #catchUp(): void {
+    if (this.#state !== "running" || this.#waiting.length === 0) return;
+    this.#clock.after(0, () => {
+      if (this.#state !== "running") return;
+      this.#waiting.shift()?.();
+      this.#catchUp();
+    });
+  }
+}

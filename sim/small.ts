@@ -1,0 +1,31 @@
+import type { Patch } from "./patch.ts";
+
+/**
+ * The simulator's limits: small ones, so that what production meets once a year (a window that has passed, a producer that
+ * was forgotten, the end of a bucket, a checkpoint while the leader goes on) happens in every history. The relations
+ * between limits are asserted when the file is loaded, for these values too.
+ */
+const VALUES: Readonly<Record<string, readonly [was: string, is: string]>> = {
+  batchMessages: ["128", "4"],
+  bucketMessages: ["4_096", "72"],
+  dedupMessages: ["65_536", "96"],
+  dedupProducers: ["10_000", "6"],
+  checkpointLogRatio: ["8", "1"],
+  checkpointLogBytes: ["256 * KIB", "2 * KIB"],
+  shardsPerRegion: ["128", "3"],
+  coordinatorPageKeys: ["1_000", "2"],
+  coordinatorHistoryChanges: ["10_000", "200"],
+  homesRemembered: ["100_000", "3"],
+  hintsRemembered: ["10_000", "3"],
+  recentBytes: ["2 * MIB", "2 * KIB"],
+  readerPageBytes: ["MIB", "2 * KIB"],
+  followerLingerMs: ["10_000", "2_000"],
+  idleMs: ["60_000", "5_000"],
+  openConversations: ["20_000", "4"],
+};
+
+export const SMALL: readonly Patch[] = Object.entries(VALUES).map(([limit, [was, is]]) => ({
+  file: "src/kernel/limits.ts",
+  find: `\n  ${limit}: ${was},`,
+  replace: `\n  ${limit}: ${is},`,
+}));
