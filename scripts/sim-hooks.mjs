@@ -63,6 +63,7 @@ if (isMainThread && !process.env.MERIDIAN_SIM_HOOKS) {
   const at = process.argv.indexOf("--mutant");
   const wanted = at < 0 ? undefined : process.argv[at + 1];
   const mutant = wanted === undefined ? undefined : MUTANTS.find(({ name }) => name === wanted);
-  if (wanted !== undefined && mutant === undefined) throw new Error(`there is no mutant ${wanted}; npm run sim:mutants lists them`);
+  if (wanted !== undefined && mutant === undefined)
+    throw new Error(`there is no mutant ${wanted}; npm run sim:mutants lists them`);
   register(import.meta.url, { data: { patches: [...SMALL, ...(mutant?.patches ?? [])] } });
 }

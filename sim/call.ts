@@ -126,6 +126,8 @@ export class MemoryCall {
   }
 
   #serve(route: Route): void {
+    // It broke while the process was stopped: nobody is there to be served.
+    if (this.#handlerOver) return;
     const handler = new Pipe("handler", this.#handlerWire(), (error) => {
       this.#handlerOver = true;
       if (error !== undefined) this.#abort.abort(error);

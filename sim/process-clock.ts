@@ -9,6 +9,9 @@ export interface ClockHabits {
   /** How fast its monotonic and its wall clock run; 1 is right. */
   readonly monotonicRate: number;
   readonly wallRate: number;
+  /** How far its UTC is off, and how far it says that it may be: at least so much, unless a fault makes it lie. */
+  readonly offsetMs: number;
+  readonly errorMs: number;
 }
 
 /**
@@ -24,6 +27,7 @@ export class ProcessClock implements Clock {
   #wallFrozenMs: number | undefined;
   #wallStepMs = 0;
   #unsynchronised = false;
+  #lieMs = 0;
 
   constructor(trueClock: VirtualClock, process: Process, habits: ClockHabits) {
     this.#true = trueClock;
@@ -41,7 +45,8 @@ export class ProcessClock implements Clock {
 
   time(): TimeReading {
     if (this.#unsynchronised) return { synchronised: false, reason: "no time server answers" };
-    return { synchronised: true, utcMs: this.wallMs(), errorMs: 1 };
+    const { offsetMs, errorMs } = this.#habits;
+    return { synchronised: true, utcMs: EPOCH_MS + this.#true.monotonicMs() + offsetMs + this.#lieMs, errorMs };
   }
 
   after(delayMs: number, fire: () => void): () => void {
@@ -102,6 +107,12 @@ export class ProcessClock implements Clock {
     this.#wallFrozenMs = undefined;
     this.#wallStepMs += EPOCH_MS + this.#true.monotonicMs() - this.wallMs();
     this.#unsynchronised = false;
+    this.#lieMs = 0;
+  }
+
+  /** Its time servers are wrong, all in the same way. */
+  lie(byMs: number): void {
+    this.#lieMs = byMs;
   }
 
   synchronised(isSo: boolean): void {

@@ -1,0 +1,123 @@
+import { type Change, KeySpace, keyOf } from "../src/adapters/memory/key-space.ts";
+import type { Header, LeaseAnswer, LeaseId, Txn, TxnAnswer, WatchEvent } from "../src/ports/coordinator.ts";
+import type { VirtualClock } from "./clock.ts";
+import type { SeededRandom } from "./random.ts";
+
+const EXPIRY_MS = 150;
+
+type Watcher = (events: readonly WatchEvent[]) => void;
+
+/**
+ * The coordinator itself, as its present leader holds it: one linearizable key space with terms. Leases end late, and all of
+ * them are extended when the leader changes; a deposed leader goes on answering keep-alives of those that still talk to it.
+ */
+export class Etcd {
+  readonly #clock: VirtualClock;
+  readonly #random: SeededRandom;
+  #keySpace = new KeySpace();
+  #cluster = "etcd-1";
+  #term = 1;
+  readonly #leases = new Set<LeaseId>();
+  readonly #watchers = new Map<Watcher, string>();
+  #deposed:
+    | { readonly header: Header; readonly leases: ReadonlyMap<LeaseId, number>; readonly hears: (place: string) => boolean }
+    | undefined;
+  /** Nobody is answered: there is no leader. */
+  #silent = 0;
+
+  constructor(clock: VirtualClock, random: SeededRandom) {
+    this.#clock = clock;
+    this.#random = random;
+    this.#expire();
+  }
+
+  get up(): boolean {
+    return this.#silent === 0;
+  }
+
+  get header(): Header {
+    return { cluster: this.#cluster, term: this.#term, revision: this.#keySpace.revision };
+  }
+
+  grant(ttlMs: number): LeaseAnswer {
+    const lease = this.#keySpace.grant(ttlMs, this.#clock.monotonicMs());
+    this.#leases.add(lease);
+    return { header: this.header, lease, ttlMs };
+  }
+
+  /** Undefined: there is no answer now. */
+  renew(lease: LeaseId, place: string): LeaseAnswer | undefined {
+    const deposed = this.#deposed;
+    if (deposed?.hears(place)) {
+      const ttlMs = deposed.leases.get(lease);
+      if (ttlMs !== undefined) return { header: deposed.header, lease, ttlMs };
+    }
+    if (!this.up) return undefined;
+    return { lease, ttlMs: this.#keySpace.renew(lease, this.#clock.monotonicMs()), header: this.header };
+  }
+
+  revoke(lease: LeaseId): void {
+    this.#leases.delete(lease);
+    this.#publish(this.#keySpace.revoke(lease));
+  }
+
+  txn(txn: Txn): TxnAnswer {
+    const outcome = this.#keySpace.txn(txn);
+    if (outcome.status === "not-applied") return outcome;
+    this.#publish(outcome.change);
+    return { status: outcome.status, header: this.header, ranges: outcome.ranges };
+  }
+
+  /** The changes from a revision on; "compacted" when some are gone. */
+  changesFrom(revision: number): readonly Change[] | "compacted" {
+    return this.#keySpace.changesFrom(revision);
+  }
+
+  watch(prefix: string, watcher: Watcher): () => void {
+    this.#watchers.set(watcher, prefix);
+    return () => this.#watchers.delete(watcher);
+  }
+
+  compact(): void {
+    this.#keySpace.compact(this.#keySpace.revision);
+  }
+
+  /** Another leader: every lease gets its whole TTL again, and those that `hears` names hear the former one for a while. */
+  elect(hears: (place: string) => boolean, deposedMs: number): void {
+    const now = this.#clock.monotonicMs();
+    const leases = new Map([...this.#leases].map((lease) => [lease, this.#keySpace.renew(lease, now)]));
+    const deposed = { header: this.header, leases, hears };
+    this.#term += 1;
+    this.#deposed = deposed;
+    this.#clock.after(deposedMs, () => {
+      if (this.#deposed === deposed) this.#deposed = undefined;
+    });
+  }
+
+  silence(): () => void {
+    this.#silent += 1;
+    return () => {
+      this.#silent -= 1;
+    };
+  }
+
+  heal(): void {
+    this.#deposed = undefined;
+  }
+
+  /** As long as nobody leads, nothing ends. */
+  #expire(): void {
+    const now = this.#clock.monotonicMs();
+    const lateMs = this.#random.chance(1, 3) ? this.#random.below(1_500) : 0;
+    if (this.up) for (const change of this.#keySpace.expire(now - lateMs)) this.#publish(change);
+    this.#clock.after(EXPIRY_MS, () => this.#expire());
+  }
+
+  #publish(change: Change | undefined): void {
+    if (change === undefined) return;
+    for (const [watcher, prefix] of this.#watchers) {
+      const events = change.events.filter((event) => keyOf(event).startsWith(prefix));
+      if (events.length > 0) watcher(events);
+    }
+  }
+}

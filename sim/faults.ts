@@ -1,0 +1,225 @@
+import { MeridianError } from "../src/kernel/errors.ts";
+import type { Cluster, RunningNode } from "./cluster.ts";
+import { regionOf } from "./links.ts";
+import type { Fault, FaultKind } from "./plan.ts";
+
+type Undo = () => void;
+type Of<K extends FaultKind> = Extract<Fault, { kind: K }>;
+
+interface Doing<K extends FaultKind> {
+  /** In words: `east is lost`. */
+  readonly say: (fault: Of<K>) => string;
+  /** Answers how it is undone, if it lasts. */
+  readonly begin: (cluster: Cluster, fault: Of<K>) => Undo | undefined;
+}
+
+/** Every fault that the world knows: what is said of it, and what is done. */
+const FAULTS: { readonly [K in FaultKind]: Doing<K> } = {
+  cut: {
+    say: ({ from, to, bothWays }) => `nothing passes from ${from} to ${to}${bothWays ? ", nor back" : ""}`,
+    begin: (cluster, { from, to, bothWays }) => {
+      const mend = [cluster.links.cut({ from, to }), ...(bothWays ? [cluster.links.cut({ from: to, to: from })] : [])];
+      cluster.rewire();
+      return () => {
+        for (const undo of mend) undo();
+        cluster.rewire();
+      };
+    },
+  },
+  slow: {
+    say: ({ from, to, extraMs }) => `the way from ${from} to ${to} takes ${extraMs} ms longer`,
+    begin: (cluster, { from, to, extraMs }) => cluster.links.slow(from, to, extraMs),
+  },
+  reset: {
+    say: ({ place }) => `the connections of ${place} are reset`,
+    begin: (cluster, { place }) => void cluster.network.breakStreams(place),
+  },
+  "half-open": {
+    say: ({ place }) => `the connections of ${place} are gone, and their other ends do not know`,
+    begin: (cluster, { place }) => void cluster.network.halfBreakStreams(place),
+  },
+  crash: {
+    say: ({ node }) => `${node} is killed`,
+    begin: (cluster, { node }) => {
+      cluster.crash(node, false);
+      return () => cluster.revive(node);
+    },
+  },
+  leave: {
+    say: ({ node }) => `${node} is asked to stop`,
+    begin: (cluster, { node }) => {
+      cluster.leave(node).catch((error: unknown) => cluster.witness.breach("bug", `${node} did not stop: ${String(error)}`));
+      return () => cluster.revive(node);
+    },
+  },
+  pause: {
+    say: ({ node }) => `${node} is paused`,
+    begin: (cluster, { node }) =>
+      onNode(cluster, node, ({ process }) => {
+        process.pause();
+        return () => process.resume();
+      }),
+  },
+  "pause-at": {
+    say: ({ node, moment }) => `${node} will be paused at its next ${moment}`,
+    begin: (cluster, { node, moment, forMs }) => {
+      onNode(cluster, node, ({ process }) => {
+        process.arm(moment, () => {
+          process.pause();
+          cluster.trace.say(`${node} is paused at its ${moment}, for ${forMs} ms`);
+          cluster.clock.after(forMs, () => {
+            if (process.paused) cluster.trace.say(`${node} goes on`);
+            process.resume();
+          });
+        });
+      });
+      return undefined;
+    },
+  },
+  suspend: {
+    say: ({ node }) => `the machine of ${node} is suspended`,
+    begin: (cluster, { node }) =>
+      onNode(cluster, node, ({ process, clock }) => {
+        clock.suspend();
+        process.pause();
+        return () => {
+          clock.wake();
+          process.resume();
+        };
+      }),
+  },
+  freeze: {
+    say: ({ node }) => `the wall clock of ${node} stands still`,
+    begin: (cluster, { node }) =>
+      onNode(cluster, node, ({ clock }) => {
+        clock.freezeWall();
+        return () => clock.thawWall();
+      }),
+  },
+  unsynchronised: {
+    say: ({ node }) => `${node} loses its time servers`,
+    begin: (cluster, { node }) =>
+      onNode(cluster, node, ({ clock }) => {
+        clock.synchronised(false);
+        return () => clock.synchronised(true);
+      }),
+  },
+  step: {
+    say: ({ node, byMs }) => `the wall clock of ${node} steps by ${byMs} ms`,
+    begin: (cluster, { node, byMs }) => onNode(cluster, node, ({ clock }) => void clock.stepWall(byMs)),
+  },
+  lie: {
+    say: ({ node, byMs }) => `the time servers of ${node} are wrong by ${byMs} ms, and do not know it`,
+    begin: (cluster, { node, byMs }) =>
+      onNode(cluster, node, ({ clock }) => {
+        clock.lie(byMs);
+        return () => clock.lie(0);
+      }),
+  },
+  "watch-cut": {
+    say: ({ node }) => `the watches of ${node} are cut`,
+    begin: (cluster, { node }) =>
+      onNode(cluster, node, ({ road }) => void road.cutWatches(new MeridianError("UNAVAILABLE", "the watch was cut"))),
+  },
+  "watch-lag": {
+    say: ({ node, lagMs }) => `${node} hears of changes ${lagMs} ms late`,
+    begin: (cluster, { node, lagMs }) =>
+      onNode(cluster, node, ({ road }) => {
+        road.lagMs = lagMs;
+        return () => {
+          road.lagMs = 0;
+        };
+      }),
+  },
+  "region-lost": {
+    say: ({ region }) => `${region} loses its power`,
+    begin: (cluster, { region }) => {
+      const nodes = cluster.plan.nodes.filter((node) => node.region === region);
+      const replicas = cluster.store.replicas.filter(({ place }) => regionOf(place) === region);
+      for (const { name } of nodes) cluster.crash(name, true);
+      for (const replica of replicas) {
+        replica.losePower();
+        replica.stop();
+      }
+      return () => {
+        for (const replica of replicas) replica.start();
+        for (const { name } of nodes) cluster.revive(name);
+      };
+    },
+  },
+  "replica-down": {
+    say: ({ replica }) => `the replica ${replica} is out of reach`,
+    begin: (cluster, { replica: place }) => {
+      const replica = cluster.store.replicas.find((one) => one.place === place);
+      replica?.stop();
+      return () => replica?.start();
+    },
+  },
+  "power-loss": {
+    say: ({ replica }) => `the replica ${replica} loses its power, and what was not on its disk`,
+    begin: (cluster, { replica: place }) => {
+      const replica = cluster.store.replicas.find((one) => one.place === place);
+      replica?.losePower();
+      replica?.stop();
+      return () => replica?.start();
+    },
+  },
+  "store-trouble": {
+    say: ({ lost, unheard, late }) => `of 100 copies of a write ${lost} are lost, ${unheard} not confirmed and ${late} late`,
+    begin: (cluster, { lost, unheard, late }) => {
+      cluster.store.trouble = { lost, unheard, late };
+      return () => {
+        cluster.store.trouble = { lost: 0, unheard: 0, late: 0 };
+      };
+    },
+  },
+  "txn-trouble": {
+    say: ({ unknown, busy }) => `of 100 transactions ${unknown} have no answer and may land late, and ${busy} are refused`,
+    begin: (cluster, { unknown, busy }) => {
+      cluster.works.trouble = { unknown, busy };
+      return () => {
+        cluster.works.trouble = { unknown: 0, busy: 0 };
+      };
+    },
+  },
+  elect: {
+    say: ({ hears }) =>
+      `the coordinator elects another leader${hears.length > 0 ? `; ${hears.join(", ")} still hear the former one` : ""}`,
+    begin: (cluster, { hears, forMs }) => void cluster.etcd.elect((place) => hears.includes(place), forMs),
+  },
+  "no-etcd": {
+    say: () => "the coordinator has no leader",
+    begin: (cluster) => cluster.etcd.silence(),
+  },
+  compact: {
+    say: () => "the coordinator forgets its history, and cuts the watches",
+    begin: (cluster) => {
+      cluster.etcd.compact();
+      for (const { road } of cluster.nodes.values()) road.cutWatches(new MeridianError("UNAVAILABLE", "the watch was cut"));
+      return undefined;
+    },
+  },
+};
+
+/** Begins a fault, and ends it in its time. */
+export function befall(cluster: Cluster, fault: Fault): void {
+  const { say, begin } = FAULTS[fault.kind] as Doing<FaultKind>;
+  const lasting = fault.forMs > 0 && fault.kind !== "pause-at" && fault.kind !== "elect";
+  cluster.trace.say(`FAULT: ${say(fault as never)}${lasting ? `, for ${fault.forMs} ms` : ""}`);
+  const undo = begin(cluster, fault as never);
+  if (undo === undefined) return;
+  cluster.clock.after(fault.forMs, () => {
+    cluster.trace.say(`over: ${say(fault as never)}`);
+    undo();
+  });
+}
+
+export function sayFault(fault: Fault): string {
+  return (FAULTS[fault.kind] as Doing<FaultKind>).say(fault as never);
+}
+
+/** What befalls a process that is not there befalls nobody; its undoing is for that very process. */
+function onNode(cluster: Cluster, name: string, act: (node: RunningNode) => Undo | void): Undo | undefined {
+  const node = cluster.nodes.get(name);
+  return node === undefined ? undefined : (act(node) ?? undefined);
+}

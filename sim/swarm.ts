@@ -1,0 +1,254 @@
+/**
+ * Draws a plan from a seed. Not every history gets every fault: the mix itself is drawn first, which kinds and how much of
+ * each. A history in which everything happens at once shows little, because nothing gets far enough to be broken.
+ */
+import { regionOf } from "./links.ts";
+import type { ActorPlan, Fault, FaultKind, NodePlan, Operation, Plan, ReadingPlan } from "./plan.ts";
+import type { Moment } from "./process.ts";
+import { SeededRandom } from "./random.ts";
+
+const REGIONS = ["east", "south", "west"];
+const SENDERS = ["ada", "bob", "cy"];
+const MOMENTS: readonly Moment[] = [
+  "append",
+  "append answer",
+  "read answer",
+  "checkpoint",
+  "txn",
+  "txn answer",
+  "renewal answer",
+];
+
+/** A slice of the mix: how many faults of a kind a history has, when it has any. */
+const COMMON: readonly { readonly kind: FaultKind; readonly most: number; readonly oneIn: number }[] = [
+  { kind: "region-lost", most: 2, oneIn: 2 },
+  { kind: "crash", most: 5, oneIn: 2 },
+  { kind: "pause", most: 4, oneIn: 2 },
+  { kind: "pause-at", most: 10, oneIn: 2 },
+  { kind: "suspend", most: 4, oneIn: 4 },
+  { kind: "leave", most: 3, oneIn: 3 },
+  { kind: "cut", most: 6, oneIn: 2 },
+  { kind: "slow", most: 3, oneIn: 4 },
+  { kind: "reset", most: 5, oneIn: 3 },
+  { kind: "half-open", most: 3, oneIn: 4 },
+  { kind: "step", most: 4, oneIn: 4 },
+  { kind: "freeze", most: 3, oneIn: 5 },
+  { kind: "lie", most: 2, oneIn: 8 },
+  { kind: "unsynchronised", most: 2, oneIn: 6 },
+  { kind: "watch-cut", most: 6, oneIn: 3 },
+  { kind: "watch-lag", most: 4, oneIn: 2 },
+  { kind: "replica-down", most: 3, oneIn: 3 },
+  { kind: "power-loss", most: 3, oneIn: 4 },
+  { kind: "store-trouble", most: 4, oneIn: 2 },
+  { kind: "txn-trouble", most: 4, oneIn: 2 },
+  { kind: "elect", most: 6, oneIn: 2 },
+  { kind: "no-etcd", most: 2, oneIn: 4 },
+  { kind: "compact", most: 4, oneIn: 4 },
+];
+
+export function drawPlan(seed: number): Plan {
+  return new Swarm(seed).plan();
+}
+
+class Swarm {
+  readonly #seed: number;
+  readonly #random: SeededRandom;
+  readonly #troubledMs: number;
+  readonly #nodes: readonly NodePlan[];
+  readonly #replicasPerRegion: number;
+  readonly #conversations: readonly string[];
+  readonly #actors: readonly ActorPlan[];
+
+  constructor(seed: number) {
+    this.#seed = seed;
+    this.#random = new SeededRandom(seed);
+    this.#troubledMs = 1_000 * this.#between(15, 45);
+    // Slow clocks: up to just under the margin in one TTL.
+    const drifts = this.#oneIn(2);
+    const rate = () => (drifts ? 0.672 + this.#below(400) / 1_000 : 1);
+    this.#nodes = REGIONS.flatMap((region) =>
+      Array.from({ length: this.#between(1, 2) }, (_, i) => {
+        const errorMs = this.#pick([1, 1, 40, 240]);
+        const offsetMs = this.#below(2 * errorMs + 1) - errorMs;
+        return { name: `${region}-${i + 1}`, region, monotonicRate: rate(), wallRate: rate(), offsetMs, errorMs };
+      }),
+    );
+    this.#replicasPerRegion = this.#oneIn(5) ? 3 : 1;
+    const names = ["standup", "ops", "lunch", "on-call"].slice(0, this.#between(2, 4));
+    this.#conversations = names.map((name) => (this.#oneIn(4) ? name : `${name}@${this.#pick(REGIONS)}`));
+    this.#actors = REGIONS.map((region, i) => this.#actor(region, `${region}-c${i + 1}`, true));
+    if (this.#oneIn(2)) this.#actors = [...this.#actors, this.#actor(this.#pick(REGIONS), "roaming-c", false)];
+  }
+
+  plan(): Plan {
+    return {
+      seed: this.#seed,
+      regions: REGIONS,
+      nodes: this.#nodes,
+      replicasPerRegion: this.#replicasPerRegion,
+      linkMsMin: this.#pick([2, 10, 40]),
+      linkMsSpread: this.#pick([0, 10, 80]),
+      hintMs: this.#pick([3_000, 20_000, 90_000]),
+      hinted: this.#pick([0, 50, 100]),
+      lateTxnMs: this.#pick([1_500, 6_000, 20_000]),
+      conversations: this.#conversations,
+      actors: this.#actors,
+      troubledMs: this.#troubledMs,
+      faults: this.#faults(),
+      operations: this.#operations(),
+    };
+  }
+
+  #actor(region: string, name: string, readsAll: boolean): ActorPlan {
+    const others = REGIONS.filter((other) => other !== region);
+    const prefers = [region, ...(this.#oneIn(2) ? others : others.reverse())].filter((one) => REGIONS.includes(one));
+    const slow = this.#oneIn(3);
+    const reads = this.#conversations
+      .filter(() => readsAll || this.#oneIn(2))
+      .map((conversation): ReadingPlan => {
+        return {
+          conversation,
+          cursor: this.#pick(["application", "server", "none"] as const),
+          handlerMs: slow ? this.#pick([20, 200]) : 0,
+          fails: this.#oneIn(4) ? 10 : 0,
+        };
+      });
+    return { name, region, prefers, reads };
+  }
+
+  #operations(): Operation[] {
+    const operations: Operation[] = [];
+    const hot = this.#pick(this.#conversations);
+    const moves = this.#oneIn(2) ? this.#between(1, 8) : 0;
+    const restarts = this.#oneIn(2) ? this.#between(1, 4) : 0;
+    for (let i = this.#between(40, 110); i > 0; i -= 1) operations.push(this.#send(hot));
+    for (let i = 0; i < moves; i += 1) {
+      const conversation = this.#oneIn(2) ? hot : this.#pick(this.#conversations);
+      operations.push({ atMs: this.#moment(), kind: "move", conversation, region: this.#pick(REGIONS) });
+    }
+    for (let i = 0; i < restarts; i += 1) {
+      operations.push({ atMs: this.#moment(), kind: "restart", actor: this.#pick(this.#actors).name });
+    }
+    return operations.sort((a, b) => a.atMs - b.atMs);
+  }
+
+  #send(hot: string): Operation {
+    const key = this.#oneIn(6) ? `key ${this.#below(12)}` : undefined;
+    return {
+      atMs: this.#moment(),
+      kind: "send",
+      actor: this.#pick(this.#actors).name,
+      // Sends of one key are one message, so one sender says them.
+      sender: key === undefined ? this.#pick(SENDERS) : "dee",
+      conversation: this.#oneIn(2) ? hot : this.#pick(this.#conversations),
+      messages: key === undefined ? this.#between(1, this.#oneIn(5) ? 12 : 3) : 1,
+      ...(key === undefined ? {} : { key }),
+      ...(this.#oneIn(6) ? { deadlineMs: this.#pick([50, 300, 2_000]) } : {}),
+    };
+  }
+
+  #faults(): Fault[] {
+    const faults: Fault[] = [];
+    // A machine's monotonic clock or its wall clock may be wrong by much, not both: then nothing would be left to go by.
+    const wallIsWrong = this.#oneIn(2);
+    for (const { kind, most, oneIn } of COMMON) {
+      if (kind === "suspend" && wallIsWrong) continue;
+      if ((kind === "step" || kind === "freeze") && !wallIsWrong) continue;
+      if (!this.#oneIn(oneIn)) continue;
+      for (let i = this.#between(1, most); i > 0; i -= 1) faults.push(this.#fault(kind));
+    }
+    return faults.sort((a, b) => a.atMs - b.atMs);
+  }
+
+  #fault(kind: FaultKind): Fault {
+    const atMs = this.#moment();
+    const forMs = Math.min(this.#duration(), this.#troubledMs - atMs);
+    const base = { atMs, forMs };
+    const once = { atMs, forMs: 0 };
+    const node = this.#pick(this.#nodes).name;
+    switch (kind) {
+      case "cut":
+        return { ...base, kind, ...this.#cut() };
+      case "slow":
+        return { ...base, kind, from: this.#pick(REGIONS), to: this.#pick(REGIONS), extraMs: this.#pick([50, 400, 1_500]) };
+      case "reset":
+      case "half-open":
+        return { ...once, kind, place: this.#oneIn(2) ? node : this.#pick(this.#actors).name };
+      case "step": {
+        const byMs = this.#pick([50, 800, 5_000, 60_000]) * (this.#oneIn(2) ? 1 : -1);
+        return { ...once, kind, node, byMs };
+      }
+      case "lie":
+        return { ...base, kind, node, byMs: this.#pick([-20_000, -1_500, 900, 4_000, 30_000]) };
+      case "pause-at":
+        return { ...base, kind, node, moment: this.#pick(MOMENTS) };
+      case "watch-cut":
+        return { ...once, kind, node };
+      case "watch-lag":
+        return { ...base, kind, node, lagMs: this.#pick([200, 2_000, 8_000]) };
+      case "region-lost":
+        return { ...base, kind, region: this.#pick(REGIONS) };
+      case "replica-down":
+      case "power-loss":
+        return { ...base, kind, replica: `${this.#pick(REGIONS)}-r${this.#between(1, this.#replicasPerRegion)}` };
+      case "store-trouble": {
+        const much = () => this.#pick([0, 5, 20, 40]);
+        return { ...base, kind, lost: much(), unheard: much(), late: much() };
+      }
+      case "txn-trouble":
+        return { ...base, kind, unknown: this.#pick([5, 30, 60]), busy: this.#pick([0, 5, 20]) };
+      case "elect":
+        return { atMs, forMs: this.#duration(), kind, hears: this.#nodes.map(({ name }) => name).filter(() => this.#oneIn(2)) };
+      case "no-etcd":
+        return { ...base, kind };
+      case "compact":
+        return { ...once, kind };
+      default:
+        return { ...base, kind, node };
+    }
+  }
+
+  #cut(): { from: string; to: string; bothWays: boolean } {
+    const node = this.#pick(this.#nodes).name;
+    const region = this.#pick(REGIONS);
+    const bothWays = !this.#oneIn(3);
+    switch (this.#below(5)) {
+      case 0:
+        return { from: region, to: "*", bothWays };
+      case 1:
+        return { from: node, to: "etcd", bothWays };
+      case 2:
+        return { from: region, to: "etcd", bothWays };
+      case 3:
+        return { from: node, to: this.#pick(this.#nodes.filter(({ name }) => name !== node)).name, bothWays };
+      default:
+        return { from: region, to: this.#pick(REGIONS.filter((other) => other !== regionOf(`${region}-1`))), bothWays };
+    }
+  }
+
+  #moment(): number {
+    return this.#below(this.#troubledMs);
+  }
+
+  /** Short ones, ones about as long as a lease, and long ones. */
+  #duration(): number {
+    const longest = this.#pick([200, 1_500, 4_000, 20_000]);
+    return 20 + this.#below(longest);
+  }
+
+  #between(low: number, high: number): number {
+    return low + this.#below(high - low + 1);
+  }
+
+  #below(n: number): number {
+    return this.#random.below(n);
+  }
+
+  #oneIn(n: number): boolean {
+    return this.#random.below(n) === 0;
+  }
+
+  #pick<T>(from: readonly T[]): T {
+    return from[this.#random.below(from.length)] as T;
+  }
+}
