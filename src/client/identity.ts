@@ -74,7 +74,8 @@ export class Identity implements SessionUser {
       ...this.#options,
       conversation,
       firstCounter,
-      isForeign: this.#isForeign,
+      // A window of a retired id is there to settle what the former one, gone with its counters, left unknown.
+      isForeign: this.#isForeign || this.#isRetired,
       onExpired: (waiting, error) => {
         this.#windows.delete(conversation);
         this.#options.onExpired(conversation, waiting, error);
