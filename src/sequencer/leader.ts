@@ -164,6 +164,8 @@ export class Leader {
    * aside and continued from there under the same epoch.
    */
   async saveHead(): Promise<boolean> {
+    // Without the drain the state is ahead of the head, and of a leader that was let go meanwhile it stays so for ever.
+    if (this.#state.kind !== "sealed" || this.#pipeline.size > 0) return false;
     const saved = await this.#checkpointer.saveHead(this.head.seq, () => this.#checkpoint(this.head));
     return saved && this.#state.kind === "sealed" && this.#pipeline.size === 0 && this.tenure.look();
   }

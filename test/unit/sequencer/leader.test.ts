@@ -296,6 +296,19 @@ describe("sealing a leader", () => {
     tenure.holds = false;
     expect(await clock.until(leader.saveHead())).toBe(false);
   });
+
+  it("writes no checkpoint once it was let go with a batch on its way: its state is ahead of its head [R10]", async () => {
+    const { clock, store, tenure, leader } = setUp();
+    store.hold();
+    watch(leader.submit(run(1, ["a"])));
+    await clock.advance(0);
+    leader.seal();
+    tenure.holds = false;
+    await at(store.held, 0).commit();
+    await clock.until(leader.drained());
+    expect(await clock.until(leader.saveHead())).toBe(false);
+    expect(store.checkpoints).toEqual([]);
+  });
 });
 
 describe("a checkpoint under way", () => {
