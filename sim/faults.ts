@@ -106,7 +106,11 @@ const FAULTS: { readonly [K in FaultKind]: Doing<K> } = {
   },
   step: {
     say: ({ node, byMs }) => `the wall clock of ${node} steps by ${byMs} ms`,
-    begin: (cluster, { node, byMs }) => onNode(cluster, node, ({ clock }) => void clock.stepWall(byMs)),
+    begin: (cluster, { node, byMs }) =>
+      onNode(cluster, node, ({ clock }) => {
+        clock.stepWall(byMs);
+        return undefined;
+      }),
   },
   lie: {
     say: ({ node, byMs }) => `the time servers of ${node} are wrong by ${byMs} ms, and do not know it`,
@@ -119,7 +123,10 @@ const FAULTS: { readonly [K in FaultKind]: Doing<K> } = {
   "watch-cut": {
     say: ({ node }) => `the watches of ${node} are cut`,
     begin: (cluster, { node }) =>
-      onNode(cluster, node, ({ road }) => void road.cutWatches(new MeridianError("UNAVAILABLE", "the watch was cut"))),
+      onNode(cluster, node, ({ road }) => {
+        road.cutWatches(new MeridianError("UNAVAILABLE", "the watch was cut"));
+        return undefined;
+      }),
   },
   "watch-lag": {
     say: ({ node, lagMs }) => `${node} hears of changes ${lagMs} ms late`,
@@ -219,7 +226,7 @@ export function sayFault(fault: Fault): string {
 }
 
 /** What befalls a process that is not there befalls nobody; its undoing is for that very process. */
-function onNode(cluster: Cluster, name: string, act: (node: RunningNode) => Undo | void): Undo | undefined {
+function onNode(cluster: Cluster, name: string, act: (node: RunningNode) => Undo | undefined): Undo | undefined {
   const node = cluster.nodes.get(name);
-  return node === undefined ? undefined : (act(node) ?? undefined);
+  return node === undefined ? undefined : act(node);
 }

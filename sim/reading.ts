@@ -56,7 +56,7 @@ export class Reading {
     });
     this.#subscription = subscription;
     subscription.started.catch(() => {});
-    subscription.ended.then((error) => {
+    void subscription.ended.then((error) => {
       if (error === undefined || this.#reader !== name) return;
       this.#cluster.trace.say(`${name} ends: ${error.code} ${error.message}`);
       this.passOver(subscription.position);

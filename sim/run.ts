@@ -52,6 +52,7 @@ export async function run(plan: Plan): Promise<Result> {
     events: clock.events,
     tally: {
       leaders: count(/ leads /),
+      leaderChanges: leaderChanges(steps),
       regionsLost: plan.faults.filter(({ kind }) => kind === "region-lost").length,
       sends: count(/ sends /),
       committed: count(/: committed at/),
@@ -155,4 +156,17 @@ async function conclude(cluster: Cluster, done: boolean): Promise<void> {
     if (guarantee === "G8" && cluster.plan.faults.some(({ kind }) => kind === "lie")) continue;
     if (first !== undefined) witness.breach(guarantee as Guarantee, first.sentence);
   }
+}
+
+/** How often a conversation got another node as its leader. */
+function leaderChanges(steps: readonly Step[]): number {
+  const leaders = new Map<string, string>();
+  let changes = 0;
+  for (const { text } of steps) {
+    const [, node, conversation] = /^(\S+) leads (\S+) /.exec(text) ?? [];
+    if (node === undefined || conversation === undefined) continue;
+    if (leaders.has(conversation) && leaders.get(conversation) !== node) changes += 1;
+    leaders.set(conversation, node);
+  }
+  return changes;
 }
