@@ -2,7 +2,6 @@
  * Runs one plan: first the faults, while clients work (safety), then everything heals, and all must come to an end in a
  * stated time (liveness): every send has its outcome, every reader is at the head.
  */
-import type { Guarantee } from "../src/verify/check.ts";
 import { Cluster } from "./cluster.ts";
 import { befall } from "./faults.ts";
 import type { Operation, Plan } from "./plan.ts";
@@ -151,10 +150,12 @@ async function conclude(cluster: Cluster, done: boolean): Promise<void> {
   }
   if (!done) return;
   for (const { guarantee, violations } of recorder.finish()) {
-    const [first] = violations;
+    // A plan that was made smaller may have no reader in a region: that is no loss.
+    const first = violations.find(({ sentence }) => !sentence.startsWith("nobody read"));
+    if (first === undefined) continue;
     // An id that a lying clock pushed into the future is cut to what an honest one could have made (§7): G8 ends there.
     if (guarantee === "G8" && cluster.plan.faults.some(({ kind }) => kind === "lie")) continue;
-    if (first !== undefined) witness.breach(guarantee as Guarantee, first.sentence);
+    witness.breach(guarantee, first.sentence);
   }
 }
 
