@@ -3,20 +3,23 @@
 // either stands in the code itself. A patch whose text is not found exactly once ends the process: it tests nothing any more.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { register } from "node:module";
+import { createRequire, register } from "node:module";
 import { join, relative, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { isMainThread } from "node:worker_threads";
-import ts from "typescript";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const cache = join(root, ".sim", "compiled");
+const require = createRequire(import.meta.url);
+const { version } = require("typescript/package.json");
 
 /** Compiled text by the hash of the source: a second start compiles nothing. Answers the file's path. */
 function compiled(path, text) {
-  const name = createHash("sha256").update(ts.version).update("\0").update(path).update("\0").update(text).digest("hex");
+  const name = createHash("sha256").update(version).update("\0").update(path).update("\0").update(text).digest("hex");
   const target = join(cache, `${name.slice(0, 32)}.mjs`);
   if (existsSync(target)) return target;
+  // Loaded only when there is something to compile: it takes longer than everything else.
+  const ts = require("typescript");
   const { outputText } = ts.transpileModule(text, {
     fileName: path,
     compilerOptions: { target: "es2023", module: "esnext", verbatimModuleSyntax: true, inlineSourceMap: true },
@@ -57,7 +60,7 @@ async function dataOf(name) {
   return import(pathToFileURL(compiled(path, readFileSync(path, "utf8"))).href);
 }
 
-if (isMainThread && !process.env.MERIDIAN_SIM_HOOKS) {
+if (isMainThread) {
   const { SMALL } = await dataOf("small.ts");
   const { MUTANTS } = await dataOf("mutants.ts");
   const at = process.argv.indexOf("--mutant");

@@ -62,19 +62,11 @@ const FAULTS: { readonly [K in FaultKind]: Doing<K> } = {
   },
   "pause-at": {
     say: ({ node, moment }) => `${node} will be paused at its next ${moment}`,
-    begin: (cluster, { node, moment, forMs }) => {
-      onNode(cluster, node, ({ process }) => {
-        process.arm(moment, () => {
-          process.pause();
-          cluster.trace.say(`${node} is paused at its ${moment}, for ${forMs} ms`);
-          cluster.clock.after(forMs, () => {
-            if (process.paused) cluster.trace.say(`${node} goes on`);
-            process.resume();
-          });
-        });
-      });
-      return undefined;
-    },
+    begin: (cluster, fault) => stopAt(cluster, fault, "is paused"),
+  },
+  "suspend-at": {
+    say: ({ node, moment }) => `the machine of ${node} will be suspended at its next ${moment}`,
+    begin: (cluster, fault) => stopAt(cluster, fault, "is suspended with its machine"),
   },
   suspend: {
     say: ({ node }) => `the machine of ${node} is suspended`,
@@ -211,7 +203,7 @@ const FAULTS: { readonly [K in FaultKind]: Doing<K> } = {
 /** Begins a fault, and ends it in its time. */
 export function befall(cluster: Cluster, fault: Fault): void {
   const { say, begin } = FAULTS[fault.kind] as Doing<FaultKind>;
-  const lasting = fault.forMs > 0 && fault.kind !== "pause-at" && fault.kind !== "elect";
+  const lasting = fault.forMs > 0 && !fault.kind.endsWith("-at") && fault.kind !== "elect";
   cluster.trace.say(`FAULT: ${say(fault as never)}${lasting ? `, for ${fault.forMs} ms` : ""}`);
   const undo = begin(cluster, fault as never);
   if (undo === undefined) return;
@@ -223,6 +215,25 @@ export function befall(cluster: Cluster, fault: Fault): void {
 
 export function sayFault(fault: Fault): string {
   return (FAULTS[fault.kind] as Doing<FaultKind>).say(fault as never);
+}
+
+/** Between a decision and its sending, or between an answer and its hearing: where a stop hurts most. */
+function stopAt(cluster: Cluster, fault: Of<"pause-at" | "suspend-at">, how: string): undefined {
+  const { kind, node, moment, forMs, timersLast } = fault;
+  onNode(cluster, node, ({ process, clock }) => {
+    process.arm(moment, () => {
+      process.pause();
+      if (kind === "suspend-at") clock.suspend();
+      cluster.trace.say(`${node} ${how}, at its ${moment}, for ${forMs} ms`);
+      cluster.clock.after(forMs, () => {
+        if (process.paused) cluster.trace.say(`${node} goes on${timersLast ? ", and looks at its timers last" : ""}`);
+        clock.wake();
+        process.resume(timersLast);
+      });
+    });
+    return undefined;
+  });
+  return undefined;
 }
 
 /** What befalls a process that is not there befalls nobody; its undoing is for that very process. */

@@ -78,7 +78,7 @@ export type Fault = { readonly atMs: number; readonly forMs: number } & (
   | { readonly kind: "slow"; readonly from: string; readonly to: string; readonly extraMs: number }
   | { readonly kind: "reset" | "half-open"; readonly place: string }
   | { readonly kind: "crash" | "leave" | "pause" | "suspend" | "freeze" | "unsynchronised" | "watch-cut"; readonly node: string }
-  | { readonly kind: "pause-at"; readonly node: string; readonly moment: Moment }
+  | { readonly kind: "pause-at" | "suspend-at"; readonly node: string; readonly moment: Moment; readonly timersLast: boolean }
   | { readonly kind: "step" | "lie"; readonly node: string; readonly byMs: number }
   | { readonly kind: "watch-lag"; readonly node: string; readonly lagMs: number }
   | { readonly kind: "region-lost"; readonly region: string }

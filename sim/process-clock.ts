@@ -58,7 +58,7 @@ export class ProcessClock implements Clock {
       // Rounded up: a timer that fires a rounding error too early would be set again, for no time at all, for ever.
       const delay = leftMs === 0 ? 0 : Math.ceil(leftMs * 1_000 + 1e-3) / 1_000;
       cancel = this.#true.after(delay, () =>
-        this.#process.enter(() => {
+        this.#process.ring(() => {
           if (cancelled) return;
           if (this.monotonicMs() < dueMs) arm();
           else fire();

@@ -3,6 +3,11 @@ import type { VirtualClock } from "./clock.ts";
 /** What a process can be stopped in the middle of: the request is on its way out, or the answer on its way in. */
 export type Moment = "append" | "append answer" | "read answer" | "checkpoint" | "txn" | "txn answer" | "renewal answer";
 
+interface Waiting {
+  readonly action: () => void;
+  readonly isTimer: boolean;
+}
+
 /**
  * One process of the simulated world: a gate that everything passes on its way in. A paused one (stopped by a signal, stalled
  * in a loop, its machine suspended) hears nothing; what came meanwhile waits, and comes in its old order when it goes on.
@@ -11,7 +16,7 @@ export type Moment = "append" | "append answer" | "read answer" | "checkpoint" |
 export class Process {
   readonly place: string;
   readonly #clock: VirtualClock;
-  readonly #waiting: (() => void)[] = [];
+  #waiting: Waiting[] = [];
   #state: "running" | "paused" | "dead" = "running";
   #armed: { readonly moment: Moment; readonly pause: () => void } | undefined;
 
@@ -28,11 +33,11 @@ export class Process {
     return this.#state === "paused";
   }
 
-  /** Something comes in: a frame, an answer, a timer. */
-  readonly enter = (action: () => void): void => {
-    if (this.#state === "running" && this.#waiting.length === 0) action();
-    else if (this.#state !== "dead") this.#waiting.push(action);
-  };
+  /** Something comes in: a frame, an answer. */
+  readonly enter = (action: () => void): void => this.#enter(action, false);
+
+  /** A timer is due. */
+  readonly ring = (action: () => void): void => this.#enter(action, true);
 
   /** As `enter`, unless the process is stopped right now, before it hears of it. */
   answer(moment: Moment, action: () => void): void {
@@ -59,15 +64,22 @@ export class Process {
     if (this.#state === "running") this.#state = "paused";
   }
 
-  resume(): void {
+  /** With `timersLast` it hears all that has come before it looks at its timers, as a loop that was in the middle of its input. */
+  resume(timersLast = false): void {
     if (this.#state !== "paused") return;
     this.#state = "running";
+    if (timersLast) this.#waiting = [false, true].flatMap((kind) => this.#waiting.filter(({ isTimer }) => isTimer === kind));
     this.#catchUp();
   }
 
   kill(): void {
     this.#state = "dead";
-    this.#waiting.length = 0;
+    this.#waiting = [];
+  }
+
+  #enter(action: () => void, isTimer: boolean): void {
+    if (this.#state === "running" && this.#waiting.length === 0) action();
+    else if (this.#state !== "dead") this.#waiting.push({ action, isTimer });
   }
 
   #strike(moment: Moment): void {
@@ -82,7 +94,7 @@ export class Process {
     if (this.#state !== "running" || this.#waiting.length === 0) return;
     this.#clock.after(0, () => {
       if (this.#state !== "running") return;
-      this.#waiting.shift()?.();
+      this.#waiting.shift()?.action();
       this.#catchUp();
     });
   }

@@ -26,6 +26,7 @@ const COMMON: readonly { readonly kind: FaultKind; readonly most: number; readon
   { kind: "pause", most: 4, oneIn: 2 },
   { kind: "pause-at", most: 10, oneIn: 2 },
   { kind: "suspend", most: 4, oneIn: 4 },
+  { kind: "suspend-at", most: 6, oneIn: 2 },
   { kind: "leave", most: 3, oneIn: 3 },
   { kind: "cut", most: 6, oneIn: 2 },
   { kind: "slow", most: 3, oneIn: 4 },
@@ -152,7 +153,7 @@ class Swarm {
     // A machine's monotonic clock or its wall clock may be wrong by much, not both: then nothing would be left to go by.
     const wallIsWrong = this.#oneIn(2);
     for (const { kind, most, oneIn } of COMMON) {
-      if (kind === "suspend" && wallIsWrong) continue;
+      if ((kind === "suspend" || kind === "suspend-at") && wallIsWrong) continue;
       if ((kind === "step" || kind === "freeze") && !wallIsWrong) continue;
       if (!this.#oneIn(oneIn)) continue;
       for (let i = this.#between(1, most); i > 0; i -= 1) faults.push(this.#fault(kind));
@@ -181,7 +182,8 @@ class Swarm {
       case "lie":
         return { ...base, kind, node, byMs: this.#pick([-20_000, -1_500, 900, 4_000, 30_000]) };
       case "pause-at":
-        return { ...base, kind, node, moment: this.#pick(MOMENTS) };
+      case "suspend-at":
+        return { ...base, forMs: this.#duration(), kind, node, moment: this.#pick(MOMENTS), timersLast: this.#oneIn(2) };
       case "watch-cut":
         return { ...once, kind, node };
       case "watch-lag":
@@ -232,7 +234,7 @@ class Swarm {
 
   /** Short ones, ones about as long as a lease, and long ones. */
   #duration(): number {
-    const longest = this.#pick([200, 1_500, 4_000, 20_000]);
+    const longest = this.#pick([200, 1_500, 6_000, 6_000, 20_000]);
     return 20 + this.#below(longest);
   }
 
