@@ -6,6 +6,7 @@ import { MUTANTS } from "./mutants.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { report, story } from "./report.ts";
 import { type Result, run } from "./run.ts";
+import { SCENARIOS } from "./scenarios.ts";
 import { shrink, sizeOf } from "./shrink.ts";
 import { drawPlan } from "./swarm.ts";
 import { type Outcome, serveParent, spread } from "./workers.ts";
@@ -29,9 +30,23 @@ async function main(options: Options): Promise<boolean> {
     return true;
   }
   if (options.mutants) return hunt(options, MUTANTS, say);
+  if (options.scenarios) return scenarios(options);
   if (options.replay.length > 0) return replay(options);
   if (options.seed !== undefined && options.seeds === 1) return tell(await run(drawPlan(options.seed)), options);
   return many(options);
+}
+
+/** A line each, which test/sim reads: `holds <name>` or `breaks <name>`. */
+async function scenarios(options: Options): Promise<boolean> {
+  let good = true;
+  for (const { name, plan } of SCENARIOS) {
+    const result = await run(plan);
+    const [breach] = result.breaches;
+    say(breach === undefined ? `holds ${name}` : `breaks ${name}: ${breach.guarantee}, ${breach.sentence}`);
+    if (breach !== undefined && options.story) for (const line of story(result)) say(line);
+    good &&= breach === undefined;
+  }
+  return good;
 }
 
 /** Kept histories hold, or, with a mutant named in the file and on the command line, break. */

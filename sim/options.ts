@@ -11,6 +11,8 @@ export interface Options {
   readonly out: string | undefined;
   readonly why: string;
   readonly mutants: boolean;
+  /** Runs the named scenarios instead. */
+  readonly scenarios: boolean;
   readonly worker: boolean;
 }
 
@@ -21,10 +23,11 @@ export const USAGE = `npm run sim -- [options]
   --jobs J       so many processes (default 1)
   --mutant NAME  with this bug built in (npm run sim:mutants lists them)
   --replay FILE  a history kept in a file; several times for several
+  --scenarios    the named histories (sim/scenarios.ts)
   --shrink       make the failing history smaller, and write it to --out FILE with --why "a sentence"
   --story        print the whole history in words`;
 
-const FLAGS = new Set(["shrink", "story", "mutants", "worker"]);
+const FLAGS = new Set(["shrink", "story", "mutants", "scenarios", "worker"]);
 
 /** Throws an Error that says what is wrong. */
 export function parseOptions(args: readonly string[]): Options {
@@ -58,6 +61,7 @@ export function parseOptions(args: readonly string[]): Options {
     out: text("out"),
     why: text("why") ?? "",
     mutants: given.has("mutants"),
+    scenarios: given.has("scenarios"),
     worker: given.has("worker"),
   };
 }
