@@ -29,7 +29,7 @@ export interface RoadWorks {
 }
 
 /** Where the coordinator answers from: outside of all regions. */
-export const ETCD = "etcd-1";
+const ETCD = "etcd-1";
 
 const HELD_MS = 100;
 

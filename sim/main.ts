@@ -107,7 +107,12 @@ async function many(options: Options): Promise<boolean> {
   await spread({
     jobs: options.jobs,
     args: options.mutant === undefined ? [] : ["--mutant", options.mutant],
-    next: () => (given < options.seeds && Date.now() < endMs && failures.length === 0 ? first + given++ : undefined),
+    next: () => {
+      const isTime = Date.now() < endMs || given < options.floor;
+      if (given >= options.seeds || !isTime || failures.length > 0) return undefined;
+      given += 1;
+      return first + given - 1;
+    },
     judged: (outcome) => {
       sum.seeds += 1;
       sum.events += outcome.events;

@@ -3,6 +3,8 @@ export interface Options {
   readonly seed: number | undefined;
   readonly seeds: number;
   readonly minutes: number;
+  /** So many are run however long it takes. */
+  readonly floor: number;
   readonly jobs: number;
   readonly mutant: string | undefined;
   readonly replay: readonly string[];
@@ -16,10 +18,10 @@ export interface Options {
   readonly worker: boolean;
 }
 
-export const USAGE = `npm run sim -- [options]
+const USAGE = `npm run sim -- [options]
   --seeds N      so many fresh histories (default 100), from --seed on, or from a random seed
   --seed S       this history alone, when --seeds is not given
-  --minutes M    stop after so long
+  --minutes M    stop after so long, but not before --floor N histories
   --jobs J       so many processes (default 1)
   --mutant NAME  with this bug built in (npm run sim:mutants lists them)
   --replay FILE  a history kept in a file; several times for several
@@ -45,7 +47,7 @@ export function parseOptions(args: readonly string[]): Options {
     if (!(value >= 0)) throw new Error(`--${name} is a number, not ${text(name)}\n${USAGE}`);
     return value;
   };
-  const known = ["seed", "seeds", "minutes", "jobs", "mutant", "replay", "out", "why", ...FLAGS];
+  const known = ["seed", "seeds", "minutes", "floor", "jobs", "mutant", "replay", "out", "why", ...FLAGS];
   const stranger = [...given.keys()].find((name) => !known.includes(name));
   if (stranger !== undefined) throw new Error(`there is no option --${stranger}\n${USAGE}`);
   const seed = text("seed") === undefined ? undefined : number("seed", 0);
@@ -53,6 +55,7 @@ export function parseOptions(args: readonly string[]): Options {
     seed,
     seeds: number("seeds", seed === undefined ? 100 : 1),
     minutes: number("minutes", Number.POSITIVE_INFINITY),
+    floor: number("floor", 0),
     jobs: number("jobs", 1),
     mutant: text("mutant"),
     replay: given.get("replay") ?? [],

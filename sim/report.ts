@@ -23,7 +23,7 @@ export function report(result: Result, how: string): string {
 }
 
 /** Options and faults of a plan, shortly. */
-export function mixOf(plan: Plan): string {
+function mixOf(plan: Plan): string {
   const kinds = new Map<string, number>();
   for (const { kind } of plan.faults) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
   const faults = [...kinds].map(([kind, count]) => (count === 1 ? kind : `${count} × ${kind}`)).join(", ");

@@ -15,7 +15,7 @@ export interface Outcome {
 /** Each so many-th seed is run twice: a history that is not the same both times could not be replayed. */
 const TWICE_EVERY = 20;
 
-export async function judgeSeed(seed: number, mutant: string | undefined): Promise<Outcome> {
+async function judgeSeed(seed: number, mutant: string | undefined): Promise<Outcome> {
   const result = await run(drawPlan(seed));
   const how = `--seed ${seed}${mutant === undefined ? "" : ` --mutant ${mutant}`}`;
   const [first] = result.breaches;
