@@ -1,51 +1,57 @@
 import { fork } from "node:child_process";
 import type { Mutant } from "./mutants.ts";
 import type { Options } from "./options.ts";
+import { SCENARIOS } from "./scenarios.ts";
 import type { Outcome } from "./workers.ts";
 
 interface Catch {
   readonly name: string;
+  /** The guarantee that the general mix saw broken. */
   readonly by: string | undefined;
   readonly seeds: number;
+  readonly scenario: string | undefined;
 }
 
-/** Each seeded bug in turn, with seeds from 1 on, until something breaks: how good the checks are. Answers whether all were found. */
+/** Each seeded bug in turn: seeds from 1 on until something breaks, and the scenarios. Answers whether all were found. */
 export async function hunt(options: Options, mutants: readonly Mutant[], say: (text: string) => void): Promise<boolean> {
   const wanted = mutants.filter(({ name }) => options.mutant === undefined || name === options.mutant);
   const waiting = [...wanted];
   const caught: Catch[] = [];
-  const limit = options.seeds;
   const work = async () => {
     for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
-      const found = await chase(mutant, limit, options.minutes * 60_000);
+      const found = await chase(mutant, options.seeds);
       caught.push(found);
-      say(`| ${found.name} | ${found.by ?? "not found"} | ${found.by === undefined ? "> " : ""}${found.seeds} |`);
+      const { name, by, seeds, scenario } = found;
+      say(`| ${name} | ${by ?? "–"} | ${by === undefined ? "> " : ""}${seeds} | ${scenario ?? "–"} |`);
     }
   };
-  say("| name | found by | seeds needed |\n|---|---|---|");
+  say("| name | found by | seeds needed | scenario that finds it |\n|---|---|---|---|");
   await Promise.all(Array.from({ length: options.jobs }, work));
-  const needed = caught
-    .filter(({ by }) => by !== undefined)
-    .map(({ seeds }) => seeds)
-    .sort((a, b) => a - b);
-  say(`\n${needed.length} of ${wanted.length} found; median ${needed[Math.floor(needed.length / 2)] ?? "–"} seeds`);
-  return needed.length === wanted.length;
+  const needed = caught.filter(({ by }) => by !== undefined).map(({ seeds }) => seeds);
+  const median = needed.sort((a, b) => a - b)[Math.floor(needed.length / 2)];
+  const found = caught.filter(({ by, scenario }) => by !== undefined || scenario !== undefined).length;
+  say(`\n${found} of ${wanted.length} found, ${needed.length} of them by the general mix; its median is ${median ?? "–"} seeds`);
+  return found === wanted.length;
 }
 
-/** A process with the bug built in runs seed after seed. */
-function chase({ name }: Mutant, limit: number, withinMs: number): Promise<Catch> {
+/** A process with the bug built in runs the scenarios until one breaks, then seed after seed. */
+function chase({ name }: Mutant, limit: number): Promise<Catch> {
   return new Promise((resolve, reject) => {
-    const startedMs = Date.now();
-    let seed = 1;
+    let scenario: string | undefined;
+    let seed = -1;
     const child = fork(process.argv[1] ?? "", ["--worker", "--mutant", name]);
     child.on("message", ({ failure }: Outcome) => {
-      if (failure === undefined && seed < limit && Date.now() - startedMs < withinMs) {
+      if (seed < 0) {
+        if (failure !== undefined) scenario = SCENARIOS[-1 - seed]?.name;
+        seed = failure !== undefined || -seed === SCENARIOS.length ? 1 : seed - 1;
+      } else if (failure === undefined && seed < limit) {
         seed += 1;
-        child.send(seed);
+      } else {
+        child.disconnect();
+        resolve({ name, by: failure?.guarantee, seeds: seed, scenario });
         return;
       }
-      child.disconnect();
-      resolve({ name, by: failure?.guarantee, seeds: seed });
+      child.send(seed);
     });
     child.on("exit", (code) => {
       if (code !== 0) reject(new Error(`the process with the mutant ${name} ended with ${code}`));

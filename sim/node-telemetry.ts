@@ -31,21 +31,23 @@ export class NodeTelemetry implements Telemetry {
   readonly #who: string;
   readonly #trace: Trace;
   readonly #witness: Witness;
-  readonly #opened: () => void;
+  readonly #changed: () => void;
 
-  constructor(who: string, trace: Trace, witness: Witness, opened: () => void = () => {}) {
+  /** `changed`: a leadership has begun or is about to end. */
+  constructor(who: string, trace: Trace, witness: Witness, changed: () => void = () => {}) {
     this.#who = who;
     this.#trace = trace;
     this.#witness = witness;
-    this.#opened = opened;
+    this.#changed = changed;
   }
 
   log(level: "debug" | "info" | "warn" | "error", event: string, fields: Fields = {}): void {
     if (event === "leader.opened") {
       this.#trace.say(`${this.#who} leads ${fields.conversation} from #${fields.seq} on, under epoch ${fields.epoch}`);
-      this.#opened();
+      this.#changed();
       return;
     }
+    if (event === "lease.ended" || event === "leader.lost") this.#changed();
     if (level === "debug" || HUSHED.has(event)) return;
     const told = Object.entries(fields)
       .filter(([name]) => name !== "stack")

@@ -52,8 +52,8 @@ function scenario(
         errorMs: 1,
       })),
       replicasPerRegion: 1,
-      linkMsMin: 20,
-      linkMsSpread: 20,
+      linkMsMin: 2,
+      linkMsSpread: 4,
       hintMs: 8_000,
       hinted: 100,
       lateTxnMs: 4_000,
@@ -68,19 +68,22 @@ function scenario(
 
 const LEADER = "east-1";
 
+/** The leader learns late that it is none: only its own look at its deadline can stop it. */
+const DEAF: Fault = { atMs: 1_000, forMs: 18_000, kind: "watch-lag", node: LEADER, lagMs: 8_000 };
+
 export const SCENARIOS: readonly Scenario[] = [
   scenario(
     "a zombie paused between decision and write",
     "It is paused when it is about to write, another takes over, and its write lands at a quorum hours too late: it is not acknowledged.",
     {
-      faults: [{ atMs: 5_000, forMs: 6_000, kind: "suspend-at", node: LEADER, moment: "append", timersLast: true }],
+      faults: [DEAF, { atMs: 5_000, forMs: 6_000, kind: "suspend-at", node: LEADER, moment: "append", timersLast: true }],
     },
   ),
   scenario(
     "a zombie paused between write and ack",
     "Its write is committed, it sleeps through its lease, and wakes with the answer in its hand.",
     {
-      faults: [{ atMs: 5_000, forMs: 6_000, kind: "suspend-at", node: LEADER, moment: "append answer", timersLast: true }],
+      faults: [DEAF, { atMs: 5_000, forMs: 6_000, kind: "suspend-at", node: LEADER, moment: "append answer", timersLast: true }],
     },
   ),
   scenario(

@@ -55,7 +55,7 @@ const COMMON: readonly { readonly kind: FaultKind; readonly most: number; readon
 const THEMES: readonly (readonly FaultKind[])[] = [
   ["store-trouble", "crash", "power-loss", "replica-down", "pause-at"],
   ["txn-trouble", "elect", "watch-lag", "watch-cut", "leave", "compact"],
-  ["suspend-at", "pause-at", "suspend", "step", "freeze", "slow", "elect"],
+  ["suspend-at", "pause-at", "suspend", "step", "freeze", "slow", "elect", "watch-lag"],
 ];
 
 export function drawPlan(seed: number): Plan {
@@ -199,7 +199,7 @@ class Swarm {
         return { ...base, kind, node, byMs: this.#pick([-20_000, -1_500, 900, 4_000, 30_000]) };
       case "pause-at":
       case "suspend-at":
-        return { ...base, forMs: this.#duration(), kind, node, moment: this.#pick(MOMENTS), timersLast: this.#oneIn(2) };
+        return { ...base, forMs: this.#stop(), kind, node, moment: this.#pick(MOMENTS), timersLast: this.#oneIn(2) };
       case "watch-cut":
         return { ...once, kind, node };
       case "watch-lag":
@@ -252,6 +252,11 @@ class Swarm {
   #duration(): number {
     const longest = this.#pick([200, 1_500, 6_000, 6_000, 20_000]);
     return 20 + this.#below(longest);
+  }
+
+  /** Mostly long enough that somebody else has taken over when it ends. */
+  #stop(): number {
+    return this.#oneIn(3) ? this.#duration() : 3_300 + this.#below(4_000);
   }
 
   #between(low: number, high: number): number {

@@ -15,7 +15,10 @@ export interface Breach {
 export class Witness {
   readonly breaches: Breach[] = [];
   readonly #rows = new Map<string, Uint8Array>();
-  readonly #watermarks = new Map<string, { readonly hash: string; readonly who: string }>();
+  /** By conversation and hash. */
+  readonly #batches = new Map<string, { readonly firstSeq: number; readonly lastSeq: number; readonly prevHash: string }>();
+  /** For each seq the batch in which it was called committed, and by whom. */
+  readonly #committed = new Map<string, { readonly hash: string; readonly who: string }>();
   readonly #epochs = new Map<string, { readonly epoch: bigint; readonly who: string }>();
 
   breach(guarantee: Breach["guarantee"], sentence: string): void {
@@ -29,16 +32,25 @@ export class Witness {
     else if (known !== bytes && Buffer.compare(known, bytes) !== 0) {
       this.breach("G1", `two different rows are written at ${key}: one epoch was used twice (R3, R8)`);
     } else return;
-    const { watermark } = decodeBatch(conversation, bytes);
+    const { hash, firstSeq: first, lastSeq, prevHash, watermark } = decodeBatch(conversation, bytes);
+    this.#batches.set(`${conversation} ${hash}`, { firstSeq: first, lastSeq, prevHash });
     this.watermark(conversation, watermark.seq, watermark.hash, `the row at ${key}`);
   }
 
+  /** Everything up to there was called committed: so all watermarks must lie on one chain, also where batches end differently. */
   watermark(conversation: string, seq: number, hash: string, who: string): void {
-    const key = `${conversation}#${seq}`;
-    const known = this.#watermarks.get(key);
-    if (known === undefined) this.#watermarks.set(key, { hash, who });
-    else if (known.hash !== hash) {
-      this.breach("G1", `two histories of ${key} were called committed, one by ${known.who}, the other by ${who}`);
+    for (let at = { seq, hash }; at.seq > 0; ) {
+      const batch = this.#batches.get(`${conversation} ${at.hash}`);
+      if (batch === undefined || this.#committed.get(`${conversation}#${at.seq}`)?.hash === at.hash) return;
+      for (let each = batch.firstSeq; each <= batch.lastSeq; each += 1) {
+        const known = this.#committed.get(`${conversation}#${each}`);
+        if (known !== undefined && known.hash !== at.hash) {
+          const told = `were called committed, one by ${known.who}, the other by ${who}`;
+          return this.breach("G1", `two histories of ${conversation}#${each} ${told}`);
+        }
+        this.#committed.set(`${conversation}#${each}`, { hash: at.hash, who });
+      }
+      at = { seq: batch.firstSeq - 1, hash: batch.prevHash };
     }
   }
 
@@ -47,9 +59,10 @@ export class Witness {
     const leading = new Map<string, string>();
     for (const { name, node } of nodes) {
       for (const { tenure, head } of node.conversations.led()) {
-        if (!tenure.look()) continue;
         const { conversation, epoch } = tenure;
+        // Of a zombie, too: it has said that everything up to there is committed, even if nobody was left to hear it.
         this.watermark(conversation, head.seq, head.hash, name);
+        if (!tenure.look()) continue;
         const other = leading.get(conversation);
         if (other !== undefined) this.breach("G1", `${other} and ${name} both lead ${conversation} at one time`);
         leading.set(conversation, name);
