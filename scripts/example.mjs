@@ -1,7 +1,7 @@
 // npm run example: lists the examples. npm run example <name> [arguments]: runs one, after installing and building what is stale.
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { ensureBuilt, ensureInstalled, fail, root } from "./lib.mjs";
 
 const folder = join(root, "examples");
@@ -38,18 +38,21 @@ async function run(one) {
 
 /** Node 20 cannot run TypeScript. The result lies inside the package, so that "meridian" in it means this package. */
 async function transpile(one) {
-  const { default: ts } = await import("typescript");
   const source = join(folder, `${one}.ts`);
-  const { ES2023: target } = ts.ScriptTarget;
-  const { ESNext: module } = ts.ModuleKind;
-  const compilerOptions = { target, module, inlineSourceMap: true, inlineSources: true };
-  const { outputText } = ts.transpileModule(readFileSync(source, "utf8"), { compilerOptions, fileName: source });
   const place = join(root, ".meridian", "examples");
-  mkdirSync(place, { recursive: true });
-  // Two terminals may run the same example at once: neither may find half a file.
   const program = join(place, `${one}.js`);
+  if (isNewer(program, source) && isNewer(program, fileURLToPath(import.meta.url))) return program;
+  const { default: ts } = await import("typescript");
+  const compilerOptions = { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext, inlineSourceMap: true };
+  const { outputText } = ts.transpileModule(readFileSync(source, "utf8"), { compilerOptions, fileName: source });
+  mkdirSync(place, { recursive: true });
+  // Two terminals may start the same example at once: neither may find half a file.
   const fresh = `${program}.${process.pid}`;
   writeFileSync(fresh, outputText);
   renameSync(fresh, program);
   return program;
+}
+
+function isNewer(one, other) {
+  return existsSync(one) && statSync(one).mtimeMs > statSync(other).mtimeMs;
 }
