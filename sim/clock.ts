@@ -7,6 +7,9 @@ interface Event {
   fire: (() => void) | undefined;
 }
 
+/** So many events in one instant are a loop that never ends. */
+const INSTANT_EVENTS = 200_000;
+
 /** After so many events real timers get their turn, such as a test's own deadline. */
 const BREATHE_EVENTS = 4_096;
 
@@ -19,6 +22,7 @@ export class VirtualClock implements Clock {
   #nowMs = 0;
   #order = 0;
   #fired = 0;
+  #firedBefore = 0;
   /** How many `advance` and `until` are under way: a test may do the one within the other. */
   #drivers = 0;
   readonly #epochMs: number;
@@ -97,7 +101,12 @@ export class VirtualClock implements Clock {
 
   #fireNext(): Promise<void> {
     const event = this.#pop();
-    this.#nowMs = Math.max(this.#nowMs, event.at);
+    if (event.at > this.#nowMs) {
+      this.#nowMs = event.at;
+      this.#firedBefore = this.#fired;
+    }
+    if (this.#fired - this.#firedBefore > INSTANT_EVENTS)
+      throw new Error(`time stands still at ${this.#nowMs} ms: something loops`);
     this.#fired += 1;
     event.fire?.();
     // The ticks of two drivers would come in one go, with no microtask in between.
