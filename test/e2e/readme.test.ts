@@ -60,7 +60,7 @@ async function run(command: string): Promise<{ readonly code: number; readonly s
 describe("the README's commands", () => {
   it("work one after the other as they stand there", async () => {
     const own = (await commands()).filter((command) => !ELSEWHERE.includes(command));
-    expect(own.length).toBeGreaterThan(8);
+    expect(own.length).toBeGreaterThan(4);
     for (const command of own) {
       expect([command, command.startsWith("npx meridian ")]).toEqual([command, true]);
       const { code, said } = await run(command);

@@ -27,6 +27,8 @@ export interface RoadsOptions {
   readonly clock: Clock;
   /** Of each region the `host:port` at which its own clients reach its node. */
   readonly doors: ReadonlyMap<string, string>;
+  /** What is told of a way's length. */
+  readonly rttMs: (from: string, to: string) => number;
 }
 
 interface Road {
@@ -45,17 +47,20 @@ export interface ClientRoute {
 
 export class Roads {
   readonly #links: Links;
+  readonly #rttMs: RoadsOptions["rttMs"];
   readonly #roads: Road[] = [];
   readonly #servers = new Map<string, Servers>();
   #unsubscribe: () => void = () => {};
 
-  private constructor(links: Links) {
+  private constructor({ links, rttMs }: RoadsOptions) {
     this.#links = links;
+    this.#rttMs = rttMs;
   }
 
   /** Takes all addresses. Throws UNAVAILABLE, with everything closed again, when one cannot be had. */
-  static async open({ links, clock, doors }: RoadsOptions): Promise<Roads> {
-    const roads = new Roads(links);
+  static async open(options: RoadsOptions): Promise<Roads> {
+    const { links, clock, doors } = options;
+    const roads = new Roads(options);
     const build = async (kind: keyof Servers, from: string, to: string, listen: string) => {
       const target = () => roads.#servers.get(to)?.[kind];
       const proxy = await DelayProxy.listen({ clock, listen, target, oneWayMs: links.oneWayMs(from, to) });
@@ -86,7 +91,7 @@ export class Roads {
   routes(from: string): readonly ClientRoute[] {
     return this.#roads
       .filter((road) => road.kind === "clients" && road.from === from)
-      .map(({ to, proxy }) => ({ region: to, address: proxy.address, rttMs: 2 * this.#links.oneWayMs(from, to) }))
+      .map(({ to, proxy }) => ({ region: to, address: proxy.address, rttMs: this.#rttMs(from, to) }))
       .sort((a, b) => a.rttMs - b.rttMs);
   }
 

@@ -1,4 +1,4 @@
-/** Each bucket is this much wider than the one before, so a quantile is wrong by 2 % at most. */
+/** Each bucket is this much wider than the one before, so a quantile is wrong by 1 % at most. */
 const GROWTH = 1.02;
 const SCALE = 1 / Math.log(GROWTH);
 
@@ -22,7 +22,7 @@ export class Latencies {
     let left = Math.ceil(this.#count * share);
     for (const [bucket, count] of this.#buckets.entries()) {
       left -= count ?? 0;
-      if (left <= 0) return GROWTH ** bucket - 1;
+      if (left <= 0) return GROWTH ** Math.max(0, bucket - 0.5) - 1;
     }
     return 0;
   }

@@ -29,7 +29,8 @@ async function open() {
   const oneWayMs = (a: string, b: string) => WAYS[[a, b].sort().join(" ")] ?? 0;
   const links = new Links({ clock, regions: REGIONS, oneWayMs, coordinator: "eu" });
   const doors = new Map(REGIONS.map((region) => [region, "127.0.0.1:0"]));
-  const roads = await Roads.open({ links, clock, doors });
+  const rttMs = (a: string, b: string) => 2 * oneWayMs(a, b);
+  const roads = await Roads.open({ links, clock, doors, rttMs });
   closing.push(() => roads.close());
   return { links, roads };
 }
@@ -123,7 +124,7 @@ describe("the roads of an emulated wide area", () => {
       ["us", "127.0.0.1:0"],
       ["eu", taken],
     ]);
-    await expect(Roads.open({ links, clock, doors })).rejects.toMatchObject({
+    await expect(Roads.open({ links, clock, doors, rttMs: () => 2 })).rejects.toMatchObject({
       code: "UNAVAILABLE",
       message: expect.stringContaining(taken),
     });
