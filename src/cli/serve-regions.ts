@@ -27,7 +27,6 @@ import type { MeridianError } from "../kernel/errors.ts";
 import type { RegionsConfig } from "../node/config.ts";
 import { MeridianNode } from "../node/node.ts";
 import type { Topology } from "../node/topology.ts";
-import type { LogStore } from "../ports/log-store.ts";
 import { EMBEDDED_LEASE } from "./serve.ts";
 import { ServedNode } from "./served-node.ts";
 
@@ -120,7 +119,7 @@ async function start(
     const counters = () => new Map([...wide.counters(), ...telemetry.counters()]);
     const store = new ReplicatedLogStore({
       region,
-      replicas: replicas satisfies ReadonlyMap<string, LogStore>,
+      replicas,
       links,
       clock,
       telemetry,
