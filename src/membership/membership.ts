@@ -263,6 +263,7 @@ export class Membership {
 
   #sessionBegan({ lease, placement }: Session): void {
     this.#shards.begin(lease, placement.incarnation);
+    this.#watch.resume();
     this.#wake();
   }
 

@@ -35,6 +35,8 @@ export class Watch {
   /** The revision to watch from; undefined: list first. */
   #cursor: number | undefined;
   #open: AsyncIterator<WatchAnswer> | undefined;
+  /** Ends the pause before the next try. */
+  #wake: () => void = () => {};
 
   constructor(options: WatchOptions) {
     this.#options = options;
@@ -43,21 +45,30 @@ export class Watch {
   /** What was seen so far is void: another cluster or incarnation, or the end. */
   restart(): void {
     this.#cursor = undefined;
-    const open = this.#open;
-    this.#open = undefined;
-    if (open?.return === undefined) return;
-    this.#options.background.run("leaving a watch", async () => {
-      await open.return?.();
-    });
+    this.#leave();
+  }
+
+  /**
+   * The way to the coordinator was lost and is there again. The watch may pause before its next try, or hang on the way
+   * that was lost: it is begun again at once, where it was. Others give shards to this node from now on.
+   */
+  resume(): void {
+    this.#leave();
+    this.#wake();
   }
 
   async run(signal: AbortSignal): Promise<void> {
     const { clock, random } = this.#options;
     signal.addEventListener("abort", () => this.restart(), { once: true });
     for (let tries = 0; !signal.aborted; tries += 1) {
+      const alarm = new AbortController();
+      this.#wake = () => alarm.abort();
+      signal.addEventListener("abort", this.#wake, { once: true });
       this.#cursor ??= await this.#view();
       if (this.#cursor !== undefined && !signal.aborted && (await this.#follow(this.#cursor))) tries = 0;
-      await sleep(clock, backoffMs(tries, REPEAT, random.u32()), signal);
+      await sleep(clock, backoffMs(tries, REPEAT, random.u32()), alarm.signal);
+      signal.removeEventListener("abort", this.#wake);
+      if (alarm.signal.aborted) tries = 0;
     }
   }
 
@@ -102,6 +113,15 @@ export class Watch {
       if (code !== "UNAVAILABLE") this.#cursor = undefined;
       return came;
     }
+  }
+
+  #leave(): void {
+    const open = this.#open;
+    this.#open = undefined;
+    if (open?.return === undefined) return;
+    this.#options.background.run("leaving a watch", async () => {
+      await open.return?.();
+    });
   }
 
   #take({ header, events }: WatchAnswer): boolean {

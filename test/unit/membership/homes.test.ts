@@ -209,6 +209,21 @@ describe("a conversation with a home key", () => {
 });
 
 describe("the watch", () => {
+  it.each([1, 2, 3, 4, 5])("is there as soon as its node is back, to serve what it is given (seed %i)", async (seed) => {
+    const cluster = new Cluster({ regions: ["eu", "us"], shards: 4, seed });
+    const a = await cluster.started("eu", "a");
+    const b = await cluster.started("us", "b");
+    b.way.cut();
+    // Long enough for the others to take over, and for the longest pause between two tries of the watch.
+    await cluster.clock.advance(30_000);
+    expect(a.membership.shards()).toHaveLength(8);
+    b.way.heal();
+    for (let i = 0; b.membership.lease() === undefined && i < 1_000; i += 1) await cluster.clock.advance(10);
+    await cluster.clock.advance(400);
+    expect(b.membership.shards()).toHaveLength(4);
+    expect(a.membership.shards()).toHaveLength(4);
+  });
+
   it("goes on from the last event's own revision, not from a header's", async () => {
     const cluster = new Cluster();
     const a = await cluster.started("eu", "a");
