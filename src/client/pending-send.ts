@@ -13,6 +13,8 @@ export class PendingSend {
   tries = 0;
   /** How many of its submits in the present session have no answer yet. */
   awaiting = 0;
+  /** When the oldest of them was submitted, every counter below this one had its outcome. */
+  settledBelow = 0;
   /** Given up: what is submitted from now on is a skip. */
   isSkip = false;
   /** Surely not accepted, and no copy is under way: its counter is free, unless later ones are in use. */

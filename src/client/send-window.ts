@@ -227,12 +227,13 @@ export class SendWindow {
   /** The leader has not had a counter before this one. Usually it is under way or to be sent again: the order mends it. */
   #closeGap(send: PendingSend, error: MeridianError): void {
     const wanted = Number(error.details.wanted);
-    const isOurs = Number.isNaN(wanted) || this.#sent.has(wanted) || wanted >= send.counter;
+    // What it wants may have taken a longer way, and have had its outcome while this answer was under way.
+    const isOurs = Number.isNaN(wanted) || this.#sent.has(wanted) || wanted >= send.settledBelow;
     const missing = send.counter - wanted;
     if (!isOurs && this.#options.isForeign && missing <= LIMITS.producerInFlight) {
       for (let counter = wanted; counter < send.counter; counter += 1) if (!this.#sent.has(counter)) this.#fill(counter);
     } else if (!isOurs) {
-      // It asks for something that had its outcome: this log does not know us.
+      // It asks for something that had its outcome before this was submitted: this log does not know us.
       return this.expire(error);
     }
     this.#tryAgain();
@@ -333,7 +334,9 @@ export class SendWindow {
 
   #submit(session: Session, sends: readonly PendingSend[]): void {
     const nowMs = this.#options.clock.monotonicMs();
+    const lowest = Math.min(...this.#sent.keys());
     for (const send of sends) {
+      if (send.awaiting === 0) send.settledBelow = lowest;
       send.awaiting += 1;
       if (!send.isSkip) send.tries += 1;
     }

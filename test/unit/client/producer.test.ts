@@ -277,6 +277,25 @@ describe("sending", () => {
     expect(counters(gateway.peer)).toEqual([1, 2, 3, 2, 3]);
   });
 
+  it("takes no gap for an amnesia that was filled before its answer came: the counter before took a longer way [G3] [G7]", async () => {
+    const held: (() => void)[] = [];
+    await statuses([send("warm up")]);
+    takeSubmits((peer, submit) => {
+      if (submit.firstCounter === 2n && held.length === 0) held.push(() => peer.submit(submit));
+      else if (submit.firstCounter === 3n && held.length === 1) held.push(() => peer.refuse(submit, "COUNTER_GAP", { wanted: "2" }));
+      else return false;
+      return true;
+    });
+    const sends = [send("a")];
+    await clock.advance(20);
+    sends.push(send("b"));
+    await clock.advance(20);
+    for (const answer of held) answer();
+    expect(await statuses(sends)).toEqual(["committed", "committed"]);
+    expect(world.log().texts).toEqual(["warm up", "a", "b"]);
+    expect(gateway.peer.all("openProducer")).toHaveLength(1);
+  });
+
   it("expires a send that never was on the wire, without a skip [G6]", async () => {
     gateway.close();
     expect(await clock.until(send("a", { deadlineMs: 500 }))).toMatchObject({
