@@ -282,7 +282,8 @@ describe("sending", () => {
     await statuses([send("warm up")]);
     takeSubmits((peer, submit) => {
       if (submit.firstCounter === 2n && held.length === 0) held.push(() => peer.submit(submit));
-      else if (submit.firstCounter === 3n && held.length === 1) held.push(() => peer.refuse(submit, "COUNTER_GAP", { wanted: "2" }));
+      else if (submit.firstCounter === 3n && held.length === 1)
+        held.push(() => peer.refuse(submit, "COUNTER_GAP", { wanted: "2" }));
       else return false;
       return true;
     });
