@@ -2,14 +2,17 @@ import { Command, CommanderError } from "commander";
 import { MeridianError } from "../kernel/errors.ts";
 import { addExamples, Cli, type CliContext } from "./cli.ts";
 import { addChaos } from "./commands/chaos.ts";
+import { addConfig } from "./commands/config.ts";
 import { addDemo } from "./commands/demo.ts";
 import { addDrill } from "./commands/drill.ts";
 import { addHistory } from "./commands/history.ts";
 import { addIds } from "./commands/ids.ts";
+import { addInit } from "./commands/init.ts";
 import { addLocate } from "./commands/locate.ts";
 import { addReplay } from "./commands/replay.ts";
 import { addReset } from "./commands/reset.ts";
 import { addResolve, addSend } from "./commands/send.ts";
+import { addServe } from "./commands/serve.ts";
 import { addStart } from "./commands/start.ts";
 import { addStatus } from "./commands/status.ts";
 import { addTail } from "./commands/tail.ts";
@@ -51,6 +54,9 @@ function buildProgram(cli: Cli, help: { text: string }): Command {
       writeErr: (text) => cli.context.stderr(text),
     });
   addStart(program, cli);
+  addServe(program, cli);
+  addInit(program, cli);
+  addConfig(program, cli);
   addSend(program, cli);
   addResolve(program, cli);
   addTail(program, cli);

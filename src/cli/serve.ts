@@ -4,11 +4,12 @@ import { LmdbCoordinator } from "../adapters/lmdb/coordinator.ts";
 import { Database } from "../adapters/lmdb/database.ts";
 import { LmdbLogStore } from "../adapters/lmdb/log-store.ts";
 import { SystemClock } from "../adapters/system/clock.ts";
+import { HealthServer } from "../adapters/system/health-server.ts";
 import { SystemRandom } from "../adapters/system/random.ts";
 import { ConsoleTelemetry } from "../adapters/system/telemetry.ts";
 import type { MeridianError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
-import type { NodeConfig } from "../node/config.ts";
+import type { EmbeddedConfig } from "../node/config.ts";
 import { MeridianNode } from "../node/node.ts";
 import { ServedNode } from "./served-node.ts";
 
@@ -16,12 +17,14 @@ export interface Serving {
   /** Where clients and operators reach the node. */
   readonly clients: string;
   readonly admin: string;
+  /** Where health checks reach it by HTTP, if they do. */
+  readonly health: string | undefined;
   /** Hands everything back and ends; what is acknowledged is on the disk anyway. */
   stop(): Promise<void>;
 }
 
 export interface ServeOptions {
-  readonly config: NodeConfig;
+  readonly config: EmbeddedConfig;
   readonly version: string;
   /** Another process has taken the data directory: this one must exit at once. */
   readonly onOwnerLost: (error: MeridianError) => void;
@@ -60,16 +63,22 @@ export async function serve({ config, version, onOwnerLost }: ServeOptions): Pro
       clock,
       addresses: { clients: config.listen, peers: config.peerListen, admin: config.adminListen },
       listen: (address, services) => GrpcServer.listen({ clock, telemetry, address, services }),
+      listenHealth: healthAt(config.healthListen),
     });
     const stop = async () => {
       await served.stop();
       await close();
     };
-    return { clients: served.clients, admin: served.admin, stop };
+    return { clients: served.clients, admin: served.admin, health: served.health, stop };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+export function healthAt(address: string | undefined) {
+  if (address === undefined) return undefined;
+  return (reasons: () => readonly string[]) => HealthServer.listen({ address, reasons });
 }
 
 export const EMBEDDED_LEASE = {

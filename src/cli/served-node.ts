@@ -22,6 +22,14 @@ export interface ServedNodeOptions {
   /** What operators can call beside the node's own service. */
   readonly operators?: readonly ServiceRegistration[];
   readonly listen: (address: string, services: readonly ServiceRegistration[]) => Promise<RunningServer>;
+  /** Opens the address for health checks by HTTP, if there is one; `reasons` say why the node must be given no work now. */
+  readonly listenHealth?: ((reasons: () => readonly string[]) => Promise<HealthListener>) | undefined;
+}
+
+/** A server for health checks by HTTP. */
+export interface HealthListener {
+  readonly address: string;
+  close(): Promise<void>;
 }
 
 /** A node together with the servers by which it is reached. */
@@ -30,49 +38,69 @@ export class ServedNode {
   readonly clients: string;
   readonly peers: string;
   readonly admin: string;
+  /** Where health checks reach it by HTTP, if they do. */
+  readonly health: string | undefined;
   readonly #clock: Clock;
   readonly #servers: readonly RunningServer[];
+  readonly #healthListener: HealthListener | undefined;
   #cancelHealth: () => void = () => {};
 
-  private constructor({ node, clock }: ServedNodeOptions, servers: readonly [RunningServer, RunningServer, RunningServer]) {
+  private constructor(
+    { node, clock }: ServedNodeOptions,
+    servers: readonly [RunningServer, RunningServer, RunningServer],
+    healthListener: HealthListener | undefined,
+  ) {
     this.node = node;
     this.#clock = clock;
     this.#servers = servers;
+    this.#healthListener = healthListener;
+    this.health = healthListener?.address;
     [this.clients, this.peers, this.admin] = [servers[0].address, servers[1].address, servers[2].address];
     this.#tellHealth();
   }
 
   /** Resolves once the node serves. Throws UNAVAILABLE, with everything handed back, when it cannot or an address is taken. */
   static async start(options: ServedNodeOptions): Promise<ServedNode> {
-    const { node, addresses, listen, operators = [] } = options;
+    const { node, addresses, listen, listenHealth, operators = [] } = options;
     const servers: RunningServer[] = [];
     const add = async (address: string, services: readonly ServiceRegistration[]) => {
       const server = await listen(address, services);
       servers.push(server);
       return server;
     };
+    let isUp = false;
+    const reasons = () => (isUp || node.reasons().length > 0 ? node.reasons() : ["the node is starting"]);
+    // Joining a cluster may take as long as its former lease: whoever asks meanwhile shall not take the process for dead.
+    const healthListener = await listenHealth?.(reasons);
     try {
       // A node that listened before it leads would refuse what it is sent in its first moments.
       await node.start();
       const clients = await add(addresses.clients, node.services.clients);
       const peers = await add(addresses.peers, node.services.peers);
       const admin = await add(addresses.admin, [...node.services.operators, ...operators]);
-      return new ServedNode(options, [clients, peers, admin]);
+      isUp = true;
+      return new ServedNode(options, [clients, peers, admin], healthListener);
     } catch (error) {
       await node.stop();
       await closeAll(servers);
+      await healthListener?.close();
       throw error;
     }
   }
 
-  /** Hands everything back, then ends. What is acknowledged is on the disk anyway. */
+  /**
+   * Is not serving any more for those who ask, hands everything over, sends the clients elsewhere, and ends. What is
+   * acknowledged is on the disk anyway.
+   */
   async stop(): Promise<void> {
     this.#cancelHealth();
+    for (const server of this.#servers) server.setServing(false);
     await this.node.stop();
     await closeAll(this.#servers);
+    await this.#healthListener?.close();
   }
 
-  /** Tells health checks, every second, whether the node serves now: it has a lease and a worker number. */
+  /** Tells health checks, every second, whether the node serves now. */
   #tellHealth(): void {
     const serving = this.node.reasons().length === 0;
     for (const server of this.#servers) server.setServing(serving);

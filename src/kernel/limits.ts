@@ -159,6 +159,10 @@ export const LIMITS = {
   cassandraPageRows: 256,
   /** Conversations whose older checkpoints are known to be removed; beyond it they are all forgotten, and removed again. */
   cassandraCleanedRemembered: 100_000,
+  /** Pause between two looks whether a majority of the log's replicas answers… */
+  storeHealthMs: 2_000,
+  /** …and how long one may take: a node that stands still costs a try, and the next one answers. */
+  storeHealthAnswerMs: 3_000,
   /** `meridian init` holds its lock no longer; a lock that was left behind lapses after it. */
   cassandraInitMs: 300_000,
 

@@ -44,6 +44,8 @@ export interface NodeOptions {
   readonly random: Random;
   readonly telemetry: Telemetry;
   readonly counters: () => ReadonlyMap<string, number>;
+  /** Why the log cannot be written now, where somebody looks. */
+  readonly storeFault?: () => string | undefined;
 }
 
 const READY_POLL_MS = 20;
@@ -59,6 +61,7 @@ export class MeridianNode {
   readonly #peers: Peers;
   readonly #followers: Followers;
   readonly #service: MeridianServiceParts;
+  #isStopping = false;
 
   constructor(options: NodeOptions) {
     this.options = options;
@@ -98,7 +101,7 @@ export class MeridianNode {
         return Array.from({ length: count }, (_, i) => first + BigInt(i));
       },
       locate: (conversation) => this.locate(conversation),
-      isServing: () => this.reasons().length === 0,
+      isServing: () => this.#notLeading().length === 0,
     });
   }
 
@@ -119,35 +122,46 @@ export class MeridianNode {
 
   /** Why the node does not serve; empty if it does. */
   reasons(): readonly string[] {
-    const worker = this.ids.worker();
-    const reasons = notLeading(this.membership.state);
-    return worker instanceof MeridianError ? [...reasons, worker.message] : reasons;
+    const store = this.options.storeFault?.();
+    return store === undefined ? this.#notLeading() : [...this.#notLeading(), store];
   }
 
-  /** Resolves once the node serves. Throws what keeps it from serving after `withinMs`. */
+  /** Resolves once the node serves. Throws what keeps it from serving `withinMs` after it has joined the cluster. */
   async start(withinMs: number = LIMITS.callDeadlineMs): Promise<void> {
     const { clock } = this.options;
-    const endMs = clock.monotonicMs() + withinMs;
     this.ids.start();
     this.conversations.start();
     this.#peers.start();
     await this.membership.start();
-    while (this.reasons().length > 0) {
+    const endMs = clock.monotonicMs() + withinMs;
+    while (this.#notLeading().length > 0) {
       if (clock.monotonicMs() >= endMs) {
-        throw new MeridianError("UNAVAILABLE", `the node does not become ready: ${this.reasons().join("; ")}`);
+        throw new MeridianError("UNAVAILABLE", `the node does not become ready: ${this.#notLeading().join("; ")}`);
       }
       await sleep(clock, READY_POLL_MS);
     }
   }
 
-  /** Tells clients to go on elsewhere, puts every conversation aside, gives back lease and worker number. */
+  /**
+   * Hands the shards over, then tells clients to go on elsewhere, and gives back the lease and the worker number. In this order
+   * clients can send all the time: through this node to the new leaders until they are told.
+   */
   async stop(): Promise<void> {
+    this.#isStopping = true;
+    await this.membership.stop();
     this.#service.drain();
     await this.#followers.close();
     await this.conversations.stop();
-    await this.membership.stop();
     await this.#peers.stop();
     await this.ids.stop();
+  }
+
+  /** What keeps the node from leading and from giving out ids. Readers and senders are served by the log and by other leaders. */
+  #notLeading(): readonly string[] {
+    if (this.#isStopping) return ["the node is stopping"];
+    const worker = this.ids.worker();
+    const reasons = notLeading(this.membership.state);
+    return worker instanceof MeridianError ? [...reasons, worker.message] : reasons;
   }
 
   async locate(conversation: string) {

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { MeridianError } from "../../kernel/errors.ts";
-import { regionsConfig } from "../../node/config.ts";
+import { regionsConfig, SETTINGS } from "../../node/config.ts";
+import { flagSource } from "../../node/settings.ts";
 import { type AdminFlags, addAdminFlag, addExamples, addJsonFlag, type Cli, integer, type OutputFlags } from "../cli.ts";
 import { deleteData, refuseIfUsed } from "../data-directory.ts";
 
@@ -28,7 +29,7 @@ function addResetData(reset: Command, cli: Cli): void {
     .option("--yes", "yes, delete it for good");
   addJsonFlag(command).action(async (flags: DataFlags) => {
     const output = cli.open(flags);
-    const { data } = regionsConfig({ data: cli.context.environment.MERIDIAN_DATA }, { data: flags.data });
+    const { data } = regionsConfig([flagSource({ data: flags.data ?? cli.context.environment.MERIDIAN_DATA }, SETTINGS)]);
     if (flags.yes !== true) {
       throw new MeridianError("INVALID_ARGUMENT", `this would delete every conversation in ${data}`, {
         advice: "Say --yes if that is what you want.",

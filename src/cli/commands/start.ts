@@ -1,16 +1,15 @@
-import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
-import { MeridianError } from "../../kernel/errors.ts";
-import { environmentConfig, type NodeConfig, nodeConfig, type RegionsConfig, regionsConfig } from "../../node/config.ts";
+import { type EmbeddedConfig, embeddedConfig, type RegionsConfig, regionsConfig } from "../../node/config.ts";
 import { Topology } from "../../node/topology.ts";
 import { addExamples, addJsonFlag, type Cli, integer, type OutputFlags } from "../cli.ts";
+import { configSources } from "../config-flags.ts";
 import { refuseIfUsed } from "../data-directory.ts";
-import { EXIT } from "../exit-code.ts";
 import { humanLog } from "../human-log.ts";
 import { LiveView, type RegionLook } from "../live-view.ts";
 import type { Serving } from "../serve.ts";
 import type { ServingRegions } from "../serve-regions.ts";
+import { exitAtOnce } from "./serve.ts";
 
 interface StartFlags extends OutputFlags {
   readonly regions?: number;
@@ -55,14 +54,14 @@ export function addStart(program: Command, cli: Cli): void {
 type Say = (text: string, facts?: object) => Promise<void>;
 
 async function start(cli: Cli, flags: StartFlags): Promise<void> {
-  const { regions, topology, config: file, json: _, ...settings } = flags;
-  const sources = [file === undefined ? {} : fileConfig(file), environmentConfig(cli.context.environment), settings];
+  const { regions, topology } = flags;
+  const sources = configSources(cli, flags);
   const say = startOutput(cli, flags);
-  if (regions === 1) await startNode(cli, nodeConfig(...sources), say);
-  else await startRegions(cli, regionsConfig(...sources), await Topology.read(topology ?? TOPOLOGY), say);
+  if (regions === 1) await startNode(cli, embeddedConfig(sources), say);
+  else await startRegions(cli, regionsConfig(sources), await Topology.read(topology ?? TOPOLOGY), say);
 }
 
-async function startNode(cli: Cli, config: NodeConfig, say: Say): Promise<void> {
+async function startNode(cli: Cli, config: EmbeddedConfig, say: Say): Promise<void> {
   const { version, clock } = cli.context;
   const startedMs = clock.monotonicMs();
   await say(`Meridian ${version} starts one region; its data lies in ${config.data}`);
@@ -116,16 +115,6 @@ function startOutput(cli: Cli, flags: OutputFlags): Say {
   };
 }
 
-function fileConfig(file: string): object {
-  try {
-    const parsed: unknown = JSON.parse(readFileSync(file, "utf8"));
-    if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)) return parsed;
-  } catch (cause) {
-    throw new MeridianError("INVALID_ARGUMENT", `${file} cannot be read: ${(cause as Error).message}`, { cause });
-  }
-  throw new MeridianError("INVALID_ARGUMENT", `${file} must hold one JSON object`);
-}
-
 function looksOf(serving: ServingRegions | undefined): readonly RegionLook[] {
   if (serving === undefined) return [];
   const { lost, behind } = serving.faults();
@@ -138,7 +127,7 @@ function looksOf(serving: ServingRegions | undefined): readonly RegionLook[] {
   });
 }
 
-function readyFacts({ clients, admin }: Serving, { data, region, node }: NodeConfig, tookMs: number): object {
+function readyFacts({ clients, admin }: Serving, { data, region, node }: EmbeddedConfig, tookMs: number): object {
   return { event: "ready", region, node, clients, admin, data, tookMs, pid: process.pid };
 }
 
@@ -147,7 +136,7 @@ function regionsFacts({ regions }: ServingRegions, { data }: RegionsConfig, took
   return { event: "ready", regions: addresses, data, tookMs, pid: process.pid };
 }
 
-function readyText({ clients, admin }: Serving, { data }: NodeConfig, tookMs: number): string {
+function readyText({ clients, admin }: Serving, { data }: EmbeddedConfig, tookMs: number): string {
   const at = clients === "127.0.0.1:7401" ? "" : ` --endpoint ${clients}`;
   const adminAt = admin === "127.0.0.1:7421" ? "" : ` --admin ${admin}`;
   return `ready after ${tookMs} ms
@@ -187,10 +176,4 @@ In other terminals:
   npx meridian chaos kill ${second}${adminAt}
 
 Ctrl-C hands everything back and stops. What was acknowledged is on the disk.`;
-}
-
-/** Nothing may be written any more: the other process leads now. */
-function exitAtOnce(error: MeridianError): void {
-  process.stderr.write(`meridian: ${error.message}\n${error.advice}\n`);
-  process.exit(EXIT.unavailable);
 }

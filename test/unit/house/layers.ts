@@ -34,8 +34,14 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   "index.ts": [...Object.keys(BESIDE), "log", ...BELOW],
 };
 
-/** The places that join the code to the outside world: the SDK's, a node's, and that of regions in one process. */
-const COMPOSITION_ROOTS = ["src/index.ts", "src/cli/serve.ts", "src/cli/serve-regions.ts"];
+/** The places that join the code to the outside world: the SDK's, and those of a node by itself, of regions in one process, of a cluster. */
+const COMPOSITION_ROOTS = [
+  "src/index.ts",
+  "src/cli/serve.ts",
+  "src/cli/serve-regions.ts",
+  "src/cli/serve-cluster.ts",
+  "src/cli/serve-cassandra.ts",
+];
 
 /** Folders that must run on virtual time, under the simulator. */
 export const PURE: readonly string[] = [...DOMAIN, ...Object.keys(BESIDE), "ports", "kernel"];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { environmentConfig } from "../../../src/node/config.ts";
+import { SETTINGS } from "../../../src/node/config.ts";
 import { productSources, readSources } from "./tree.ts";
 
 const document = readSources(["docs/operating.md"])[0]?.text ?? "";
@@ -11,9 +11,10 @@ function column(heading: string): readonly string[] {
 }
 
 describe("docs/operating.md", () => {
-  it("lists the settings that there are, and no others", () => {
-    const anything = new Proxy({}, { get: () => "1" });
-    expect(column("Settings")).toEqual(Object.keys(environmentConfig(anything)).sort());
+  it("lists the settings that there are with their variables, and no others", () => {
+    const section = document.split(/^## /m).find((part) => part.startsWith("Settings\n")) ?? "";
+    const rows = [...section.matchAll(/^\| `([^`]+)` \| `([^`]+)` \|/gm)].map((match) => `${match[1]} ${match[2]}`);
+    expect(rows.sort()).toEqual(SETTINGS.map(({ path, variable }) => `${path} ${variable}`).sort());
   });
 
   it("lists the counters that are counted, and no others", () => {
