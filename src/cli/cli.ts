@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import type { AdminClient, Client, ClientOptions } from "../index.ts";
 import { MeridianError } from "../kernel/errors.ts";
 import type { Timers } from "../kernel/timing.ts";
+import { ClusterFiles } from "./cluster-files.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { Output, type Streams } from "./output.ts";
 import { routesOf } from "./regions.ts";
@@ -30,6 +31,8 @@ export interface AdminFlags extends OutputFlags {
 }
 
 export interface ClientFlags extends AdminFlags {
+  /** Nodes' configuration files, and folders of them. */
+  readonly config?: readonly string[];
   readonly endpoint?: readonly string[];
   readonly region?: string;
 }
@@ -80,13 +83,22 @@ export class Cli {
   /** As a client that lives in the flags' region; else the nodes that are named; else the default. */
   async endpointsOf(flags: ClientFlags): Promise<readonly string[]> {
     const { region } = flags;
-    if (region !== undefined) return this.withAdmin(flags, async (admin) => routesOf(await admin.regions(), region));
-    return this.namedEndpoints(flags) ?? [ENDPOINT];
+    const cluster = this.clusterOf(flags);
+    if (region === undefined) return this.namedEndpoints(flags) ?? [ENDPOINT];
+    if (cluster !== undefined) return cluster.endpointsFrom(region);
+    return this.withAdmin(flags, async (admin) => routesOf(await admin.regions(), region));
+  }
+
+  /** The cluster whose nodes' files the flags name. Throws INVALID_ARGUMENT. */
+  clusterOf({ config }: ClientFlags): ClusterFiles | undefined {
+    return config === undefined ? undefined : ClusterFiles.read(config);
   }
 
   /** The nodes that the flags or the environment name, if any. */
-  namedEndpoints({ endpoint }: ClientFlags): readonly string[] | undefined {
-    if (endpoint !== undefined) return endpoint;
+  namedEndpoints(flags: ClientFlags): readonly string[] | undefined {
+    if (flags.endpoint !== undefined) return flags.endpoint;
+    const cluster = this.clusterOf(flags);
+    if (cluster !== undefined) return cluster.nodes.map(({ listen }) => listen);
     const named = (this.context.environment.MERIDIAN_ENDPOINTS ?? "").split(",").map((part) => part.trim());
     const endpoints = named.filter((part) => part !== "");
     return endpoints.length > 0 ? endpoints : undefined;
@@ -142,13 +154,24 @@ export function addJsonFlag(command: Command): Command {
 }
 
 export function addClientFlags(command: Command): Command {
-  const text = "be a client that lives in this region of `meridian start`; --admin tells the way";
-  return addEndpointFlag(addAdminFlag(command), ENDPOINT).addOption(new Option("--region <name>", text).conflicts("endpoint"));
+  const text = "be a client that lives in this region: of `meridian start`, whose --admin tells the way, or of --config";
+  return addNodesFlag(addEndpointFlag(addAdminFlag(command), ENDPOINT)).addOption(
+    new Option("--region <name>", text).conflicts("endpoint"),
+  );
+}
+
+/** A cluster's nodes, by the files that they were started with. */
+export function addNodesFlag(command: Command): Command {
+  const text = "a configuration file of a cluster's node, or a folder of them: these are the nodes";
+  return command.addOption(new Option("--config <path>", text).argParser(collect).conflicts("endpoint"));
+}
+
+function collect(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value];
 }
 
 /** `byDefault` says what is taken if no node is named. */
 export function addEndpointFlag(command: Command, byDefault: string): Command {
-  const collect = (value: string, before: readonly string[] | undefined) => [...(before ?? []), value];
   const text = `a node; of several, the nearest that serves is used (MERIDIAN_ENDPOINTS, with commas; default: ${byDefault})`;
   return command.option("-e, --endpoint <host:port>", text, collect);
 }

@@ -54,7 +54,8 @@ function readConfig(file: string): Source {
   return withoutSecrets(fileSource(file, jsonObject(file), SETTINGS));
 }
 
-function jsonObject(file: string): object {
+/** Throws INVALID_ARGUMENT. */
+export function jsonObject(file: string): object {
   try {
     const parsed: unknown = JSON.parse(readFileSync(file, "utf8"));
     if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)) return parsed;

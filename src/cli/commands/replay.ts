@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { MeridianError } from "../../kernel/errors.ts";
 import { Recorder } from "../../verify/recorder.ts";
-import { addAdminFlag, addEndpointFlag, addExamples, type Cli, type ClientFlags, integer } from "../cli.ts";
+import { addAdminFlag, addEndpointFlag, addExamples, addNodesFlag, type Cli, type ClientFlags, integer } from "../cli.ts";
 import { EXIT } from "../exit-code.ts";
 import { EmulationBreaker } from "../load/breaker.ts";
 import { type ChatScript, chatScript, checkScripts } from "../load/chat-script.ts";
@@ -51,18 +51,18 @@ export function addReplay(program: Command, cli: Cli): void {
         "lose the region that leads most once so much is committed, such as 33,66; needs emulated regions",
       )
         .argParser(percents)
-        .conflicts("endpoint"),
+        .conflicts(["endpoint", "config"]),
     )
     .option("--restore-after <seconds>", "how long a region stays lost", integer(1, 600), RESTORE_AFTER_S);
-  addEndpointFlag(addAdminFlag(command), "all regions that --admin tells of").action((files: string[], flags: ReplayFlags) =>
-    replay(cli, files, flags),
-  );
+  addNodesFlag(addEndpointFlag(addAdminFlag(command), "all regions that --admin tells of"));
+  command.action((files: string[], flags: ReplayFlags) => replay(cli, files, flags));
   addExamples(
     command,
     "meridian replay chat/*.log",
     "meridian replay chat/*.log --record run.jsonl --verify",
     "meridian replay chat/*.log --kill-leader-at 33,66 --record run.jsonl --verify",
     "meridian replay standup.log -e 127.0.0.1:7401 --conversation-suffix again",
+    "meridian replay chat/*.log --config regions/local --record run.jsonl --verify",
   );
 }
 

@@ -13,8 +13,13 @@ export interface Homes {
   readonly emulated: EmulatedRegions | undefined;
 }
 
-/** All regions of one process; or, where nodes are named, the one region that they stand in. */
+/** All regions of one process, or of a cluster; or, where nodes are named, the one region that they stand in. */
 export async function homesOf(cli: Cli, flags: ClientFlags): Promise<Homes> {
+  const cluster = cli.clusterOf(flags);
+  if (cluster !== undefined) {
+    const homes = cluster.regions.map((region) => ({ region, endpoints: cluster.endpointsFrom(region) }));
+    return { homes, emulated: undefined };
+  }
   const endpoints = cli.namedEndpoints(flags);
   if (endpoints !== undefined) return { homes: [{ region: await regionAt(cli, endpoints), endpoints }], emulated: undefined };
   const emulated = await emulatedBy(cli, flags);
