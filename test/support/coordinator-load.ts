@@ -28,7 +28,7 @@ export async function loaded(coordinator: EtcdCoordinator, during: () => Promise
   const { revision } = await listed(coordinator);
   const writing = write(coordinator, over.signal);
   const renewing = renew(coordinator, over.signal);
-  const watching = watch(coordinator, revision + 1, over.signal);
+  const watching = watch(coordinator, revision + 1, writing);
   await pass(500);
   try {
     await during();
@@ -83,14 +83,14 @@ async function renew(coordinator: EtcdCoordinator, signal: AbortSignal) {
   return { renewalsMissed, leaseLost };
 }
 
-/** Ends once everything was shown that is there after the load is over, or after 10 s. */
-async function watch(coordinator: EtcdCoordinator, fromRevision: number, signal: AbortSignal) {
+/** Ends once everything was shown that is there after the last write has its answer, or 10 s later. */
+async function watch(coordinator: EtcdCoordinator, fromRevision: number, writing: Promise<unknown>) {
   const seen = new Set<string>();
   let cuts = 0;
   let cursor = fromRevision;
   let current: AsyncIterator<unknown> | undefined;
   const ended = (async () => {
-    while (!signal.aborted) await pass(50);
+    await writing;
     const { kvs } = await listed(coordinator);
     for (let tries = 0; tries < 200 && kvs.some(({ key }) => !seen.has(key)); tries++) await pass(50);
     await current?.return?.();
