@@ -6,6 +6,8 @@ const project = (name: string, timeoutMs: number) => ({
   test: { name, include: [`test/${name}/**/*.test.ts`], testTimeout: timeoutMs, hookTimeout: timeoutMs },
 });
 
+const withSetup = (of: ReturnType<typeof project>, file: string) => ({ ...of, test: { ...of.test, globalSetup: file } });
+
 export default defineConfig({
   test: {
     environment: "node",
@@ -20,7 +22,7 @@ export default defineConfig({
       project("contract", 30_000),
       project("sim", 120_000),
       project("e2e", 300_000),
-      project("engines", 300_000),
+      withSetup(project("engines", 300_000), "test/support/prepare-engines.ts"),
     ],
   },
 });

@@ -1,4 +1,4 @@
-// npm run engines -- up|down|status|kill|pause|resume|wipe [node]: the real coordinator and log store on the loopback,
+// npm run engines -- prepare|up|down|status|kill|pause|resume|wipe [node]: the real coordinator and log store on the loopback,
 // without Docker and without root. They lie in .engines/ and go on running until `down`.
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -8,7 +8,8 @@ import { fail, root, say } from "./lib.mjs";
 const ENGINES = ["etcd", "cassandra"];
 
 const VERBS = {
-  up: "start what does not run; the first time, build or download it",
+  prepare: "build or download what is not there yet; start nothing",
+  up: "start what does not run; the first time, prepare it",
   down: "end the processes; their data stays",
   status: "say what runs",
   kill: "kill -9, as a crash does",

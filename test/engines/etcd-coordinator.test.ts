@@ -4,12 +4,11 @@ import { afterAll, beforeAll, describe } from "vitest";
 import { EtcdCoordinator } from "../../src/adapters/etcd/coordinator.ts";
 import { SystemClock } from "../../src/adapters/system/clock.ts";
 import { coordinatorContract } from "../contract/coordinator.ts";
-import { EtcdCluster, isEtcdThere, warnIfSkipped } from "../support/etcd.ts";
+import { areThere } from "../support/engines.ts";
+import { EtcdCluster } from "../support/etcd.ts";
 import { MemoryTelemetry } from "../support/telemetry.ts";
 
-warnIfSkipped();
-
-describe.skipIf(!isEtcdThere)("a real etcd of three members", () => {
+describe.skipIf(!areThere("etcd"))("a real etcd of three members", () => {
   let cluster: EtcdCluster;
 
   beforeAll(async () => {

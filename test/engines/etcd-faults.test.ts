@@ -5,14 +5,15 @@ import { EtcdCoordinator } from "../../src/adapters/etcd/coordinator.ts";
 import { SystemClock } from "../../src/adapters/system/clock.ts";
 import { LIMITS } from "../../src/kernel/limits.ts";
 import { type LoadReport, loaded } from "../support/coordinator-load.ts";
-import { EtcdCluster, isEtcdThere } from "../support/etcd.ts";
+import { areThere } from "../support/engines.ts";
+import { EtcdCluster } from "../support/etcd.ts";
 import { TcpRelay } from "../support/tcp-relay.ts";
 import { MemoryTelemetry } from "../support/telemetry.ts";
 
 /** Above what a call may take: a loaded machine is late. */
 const PROMPT_MS = LIMITS.etcdCallMs + 500;
 
-describe.skipIf(!isEtcdThere)("a coordinator whose etcd fails", () => {
+describe.skipIf(!areThere("etcd"))("a coordinator whose etcd fails", () => {
   let cluster: EtcdCluster;
   let coordinator: EtcdCoordinator;
   let telemetry: MemoryTelemetry;

@@ -2,13 +2,14 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EtcdCoordinator } from "../../src/adapters/etcd/coordinator.ts";
 import { SystemClock } from "../../src/adapters/system/clock.ts";
 import type { TxnAnswer } from "../../src/ports/coordinator.ts";
-import { EtcdCluster, isEtcdThere } from "../support/etcd.ts";
+import { areThere } from "../support/engines.ts";
+import { EtcdCluster } from "../support/etcd.ts";
 import { MemoryTelemetry } from "../support/telemetry.ts";
 
 const WRITERS = 32;
 const VALUE = new Uint8Array(200_000);
 
-describe.skipIf(!isEtcdThere)("an etcd whose quota is used up", () => {
+describe.skipIf(!areThere("etcd"))("an etcd whose quota is used up", () => {
   let cluster: EtcdCluster;
 
   beforeAll(async () => {

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EtcdCoordinator, type EtcdOptions } from "../../src/adapters/etcd/coordinator.ts";
 import { SystemClock } from "../../src/adapters/system/clock.ts";
-import { EtcdCluster, isEtcdThere } from "../support/etcd.ts";
+import { areThere } from "../support/engines.ts";
+import { EtcdCluster } from "../support/etcd.ts";
 import { MemoryTelemetry } from "../support/telemetry.ts";
 
 const clock = new SystemClock({ errorMs: 1 });
@@ -22,7 +23,7 @@ async function using<T>(
 
 const write = (coordinator: EtcdCoordinator) => coordinator.txn({ puts: [{ key: "a", value: Uint8Array.of(1) }] });
 
-describe.skipIf(!isEtcdThere)("an etcd with TLS", () => {
+describe.skipIf(!areThere("etcd"))("an etcd with TLS", () => {
   let cluster: EtcdCluster;
 
   beforeAll(async () => {
@@ -42,7 +43,7 @@ describe.skipIf(!isEtcdThere)("an etcd with TLS", () => {
   });
 });
 
-describe.skipIf(!isEtcdThere)("an etcd with passwords", () => {
+describe.skipIf(!areThere("etcd"))("an etcd with passwords", () => {
   let cluster: EtcdCluster;
   const login = { user: "meridian", password: "secret" };
 

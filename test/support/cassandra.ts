@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Cluster } from "../../scripts/engines/cassandra/cluster.mjs";
-import { missing } from "../../scripts/engines/cassandra/software.mjs";
 import { freePorts } from "../../scripts/engines/process.mjs";
 import { CassandraSession } from "../../src/adapters/cassandra/session.ts";
 import { SystemClock } from "../../src/adapters/system/clock.ts";
@@ -9,13 +8,6 @@ import { SystemRandom } from "../../src/adapters/system/random.ts";
 import { MemoryTelemetry } from "./telemetry.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-
-const lacking = missing();
-const isRequired = (process.env.MERIDIAN_REQUIRE ?? "").split(",").includes("cassandra");
-
-/** Where it is required, the tests run and fail with what is missing. */
-export const isCassandraSkipped = lacking !== undefined && !isRequired;
-if (isCassandraSkipped) console.warn(`SKIPPED: Cassandra. ${lacking}`);
 
 /**
  * The tests' own three data centers, on ports of their own beside those of `npm run engines`. Their folder is the same in

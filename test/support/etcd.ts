@@ -4,17 +4,6 @@ import { join } from "node:path";
 import * as etcd from "../../scripts/engines/etcd.mjs";
 import { freePorts } from "../../scripts/engines/process.mjs";
 
-const missing = etcd.missing();
-const isRequired = (process.env["MERIDIAN_REQUIRE"] ?? "").split(",").includes("etcd");
-
-/** Whether tests of a real etcd run here. Where it is required and missing they run and fail. */
-export const isEtcdThere = missing === undefined || isRequired;
-
-/** For one test file of the several: one line says why all of them are skipped. */
-export function warnIfSkipped(): void {
-  if (!isEtcdThere) console.warn(`SKIPPED: etcd. ${missing}.`);
-}
-
 /** What a verb of the engines' scripts needs to find this cluster again. */
 interface Settings {
   readonly folder: string;

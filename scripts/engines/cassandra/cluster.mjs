@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { root, since } from "../../lib.mjs";
 import { Server, until } from "../process.mjs";
 import { CassandraNode } from "./node.mjs";
-import { jars, missing } from "./software.mjs";
+import { jars } from "./software.mjs";
 
 /** All nodes start at once and look for each other; under load this takes up to half a minute. */
 const READY_MS = 180_000;
@@ -45,8 +45,6 @@ export class Cluster {
 
   /** Starts what does not run, and waits until each can be used. Throws what is missing, or why a node does not start. */
   async up({ names = this.names, say }) {
-    const lacking = missing();
-    if (lacking !== undefined) throw new Error(lacking);
     const library = await jars(say);
     const startedMs = Date.now();
     const nodes = this.#named(names);

@@ -1,6 +1,7 @@
 // Cassandra itself, from the artifacts that it is published as: a library and what it needs, in one folder of jars.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { since } from "../../lib.mjs";
 import { cache, cached, isPresent, tool } from "../process.mjs";
@@ -9,17 +10,28 @@ const VERSION = "5.0.9";
 
 const NAME = `cassandra-${VERSION}`;
 
+const ADDRESSES = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
+
 /** What Cassandra 5.0 runs on. */
 const JAVA_VERSIONS = [11, 17];
 
 export const java = process.env.JAVA_HOME === undefined ? "java" : join(process.env.JAVA_HOME, "bin", "java");
 
+/** Whether it is there, and this machine can run it. */
+export function isPrepared() {
+  return existsSync(join(cache, NAME)) && missing() === undefined;
+}
+
 /** What this machine lacks, in a sentence that says what to do; undefined when it lacks nothing. */
-export function missing() {
+function missing() {
   const version = javaVersion();
   if (!JAVA_VERSIONS.includes(version)) {
     const found = version === undefined ? "there is none" : `this is ${version}`;
     return `Cassandra needs Java 17 (or 11); ${found}. Install a JDK 17, or point JAVA_HOME to one.`;
+  }
+  // Linux has all of 127.0.0.0/8 by itself.
+  if (process.platform !== "linux" && !ADDRESSES.every((address) => isOwn(address))) {
+    return `Cassandra's nodes take ${ADDRESSES.join(", ")}; add those that this machine lacks (macOS: ifconfig lo0 alias).`;
   }
   if (!existsSync(join(cache, NAME)) && !isPresent(["mvn", "-v"])) {
     return "Cassandra is fetched with Maven, which is not there. Install Maven (mvn).";
@@ -27,8 +39,14 @@ export function missing() {
   return undefined;
 }
 
-/** The class path. Fetches the jars the first time: about 90 of them, 60 MB. */
+function isOwn(address) {
+  return Object.values(networkInterfaces()).some((all) => all.some((one) => one.address === address));
+}
+
+/** The class path. Fetches the jars the first time: about 90 of them, 60 MB. Throws what is missing. */
 export async function jars(say) {
+  const lacking = missing();
+  if (lacking !== undefined) throw new Error(lacking);
   const folder = await cached(NAME, async (draft) => {
     const startedMs = Date.now();
     say(`cassandra: fetching Cassandra ${VERSION} with Maven, once`);
