@@ -1,35 +1,14 @@
 // Lets plain Node load the TypeScript of src and sim. While a file is loaded, patches are applied to its text: the small
 // limits that make rare paths common (sim/small.ts), and the seeded bug that --mutant names (sim/mutants.ts). So nothing of
 // either stands in the code itself. A patch whose text is not found exactly once ends the process: it tests nothing any more.
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { createRequire, register } from "node:module";
+import { readFileSync } from "node:fs";
+import { register } from "node:module";
 import { join, relative, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { isMainThread } from "node:worker_threads";
+import { compiled } from "./compiled.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const cache = join(root, ".sim", "compiled");
-const require = createRequire(import.meta.url);
-const { version } = require("typescript/package.json");
-
-/** Compiled text by the hash of the source: a second start compiles nothing. Answers the file's path. */
-function compiled(path, text) {
-  const name = createHash("sha256").update(version).update("\0").update(path).update("\0").update(text).digest("hex");
-  const target = join(cache, `${name.slice(0, 32)}.mjs`);
-  if (existsSync(target)) return target;
-  // Loaded only when there is something to compile: it takes longer than everything else.
-  const ts = require("typescript");
-  const { outputText } = ts.transpileModule(text, {
-    fileName: path,
-    compilerOptions: { target: "es2023", module: "esnext", verbatimModuleSyntax: true, inlineSourceMap: true },
-  });
-  mkdirSync(cache, { recursive: true });
-  // Written aside and renamed: another process may read it at this moment.
-  writeFileSync(`${target}.${process.pid}`, outputText);
-  renameSync(`${target}.${process.pid}`, target);
-  return target;
-}
 
 function patched(name, text, patches) {
   return patches

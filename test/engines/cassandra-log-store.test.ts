@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { manyConversations, oneConversation } from "../../bench/size.ts";
 import { check } from "../../src/adapters/cassandra/checks.ts";
 import { init } from "../../src/adapters/cassandra/init.ts";
 import { CassandraLogStore } from "../../src/adapters/cassandra/log-store.ts";
@@ -78,6 +79,23 @@ describe.skipIf(!areThere("cassandra"))("Cassandra over three data centers", () 
       const [host] = session.hosts;
       if (host === undefined) throw new Error("no node is known");
       expect((await session.ask(host, cql)).rows.map((row) => row.epoch)).toEqual([5n]);
+    });
+  });
+
+  // bench/size.ts has them a hundred times as large.
+  describe("logs of some size", () => {
+    it("are read with proof, and found by a next leader, over many buckets [R1, R6]", async () => {
+      const { messages, buckets } = await oneConversation({ store, telemetry, messages: 20_000, bodyBytes: 100 });
+      expect({ messages, buckets }).toEqual({ messages: 20_096, buckets: 5 });
+    });
+
+    it("may have the largest bodies [R1]", async () => {
+      const log = await oneConversation({ store, telemetry, messages: 60, bodyBytes: LIMITS.bodyBytes });
+      expect(log.bytes).toBeGreaterThan(60 * LIMITS.bodyBytes);
+    });
+
+    it("may be a thousand, each with its own rows and checkpoint [R10]", async () => {
+      expect(await manyConversations({ store, conversations: 1_000 })).toMatchObject({ reads: 1_000 });
     });
   });
 

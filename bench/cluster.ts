@@ -1,0 +1,139 @@
+/**
+ * The cluster profile. All write batches of 128 messages of 100 bytes at QUORUM over three data centers, as many at once:
+ * the bare driver; the adapter; and a node, which gets single messages from a client and makes the batches itself.
+ */
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { Client, types } from "cassandra-driver";
+import { CassandraLogStore } from "../src/adapters/cassandra/log-store.ts";
+import { connectAdmin, type NodeStatus } from "../src/index.ts";
+import { LIMITS } from "../src/kernel/limits.ts";
+import { Batches } from "./batches.ts";
+import { compareDelays, compareRates } from "./contest.ts";
+import { BenchCassandra, BenchEtcd, type CassandraPlace, connectSession, KEYSPACE } from "./engines.ts";
+import { Seqs, saturate } from "./load.ts";
+import type { Effort } from "./main.ts";
+import type { NodeReady, NodeSettings } from "./node.ts";
+import { Publishers } from "./publishers.ts";
+import type { Finding } from "./report.ts";
+
+const CONVERSATIONS = 8;
+const IN_FLIGHT = CONVERSATIONS * LIMITS.batchesInFlight;
+const BODY_BYTES = 100;
+const MESSAGES = LIMITS.batchMessages;
+const EPOCH = 1n;
+
+/** An append as the adapter or the bare driver makes it. */
+type Append = (conversation: string, firstSeq: number, bytes: Uint8Array) => Promise<unknown>;
+
+export async function cluster({ rounds, durationMs, times, say }: Effort): Promise<readonly Finding[]> {
+  const closing: (() => unknown)[] = [];
+  try {
+    const cassandra = await BenchCassandra.start(say);
+    closing.push(() => cassandra.close());
+    const etcd = await BenchEtcd.start();
+    closing.push(() => etcd.close());
+    const driver = bareDriver(cassandra.place);
+    closing.push(() => driver.client.shutdown());
+    const session = await connectSession(cassandra.place);
+    closing.push(() => session.close());
+    const store = new CassandraLogStore({ session });
+    const node = await startNode({ region: "us-east", etcd: etcd.endpoints, cassandra: cassandra.place });
+    closing.push(() => node.stop());
+    const publishers = await Publishers.connect(node.ready.clients, { conversations: CONVERSATIONS, bodyBytes: BODY_BYTES });
+    closing.push(() => publishers.close());
+
+    const full = new Batches({ conversation: "shape", messages: MESSAGES, bodyBytes: BODY_BYTES, epoch: EPOCH }).next().bytes;
+    const single = new Batches({ conversation: "shape", messages: 1, bodyBytes: BODY_BYTES, epoch: EPOCH }).next().bytes;
+    const append: Append = async (conversation, firstSeq, bytes) => {
+      const outcome = await store.append({ conversation, firstSeq, epoch: EPOCH, bytes });
+      if (outcome !== "committed") throw new Error("an append is unknown");
+    };
+    const bare = { name: "the bare driver", run: batchesBy("bare", driver.append, full) };
+    const adapter = { name: "the adapter", run: batchesBy("adapter", append, full) };
+    const publish = { name: "a client at a node", run: (ms: number) => publishers.publish(ms) };
+    const shared = { bare, rounds, durationMs, wanted: 0.7 };
+    say("bench: appends, by the adapter and by the driver");
+    const appends = await compareRates({ title: `appending batches, ${IN_FLIGHT} at once`, subject: adapter, ...shared });
+    say("bench: publishing, and the driver");
+    const before = await node.counters();
+    const published = await compareRates({
+      title: `durable publishing, ${CONVERSATIONS} conversations`,
+      subject: publish,
+      ...shared,
+    });
+    const after = await node.counters();
+    say("bench: delays");
+    const seqs = new Seqs();
+    const delays = await compareDelays({
+      title: "the ack of one message alone",
+      subject: publish1(publishers),
+      bare: { name: "a bare QUORUM write", once: () => driver.append("alone", seqs.take("alone", 1), single) },
+      times,
+      wantedMs: 3,
+    });
+    return [appends, published, { kind: "fact", title: "messages a batch, by the node", value: perBatch(before, after) }, delays];
+  } finally {
+    for (const close of closing.reverse()) await close();
+  }
+}
+
+function publish1(publishers: Publishers) {
+  return { name: "a client at a node", once: () => publishers.one() };
+}
+
+/** Full batches in as many conversations as there are, `IN_FLIGHT` of them at once. */
+function batchesBy(name: string, append: Append, bytes: Uint8Array) {
+  const seqs = new Seqs();
+  return (durationMs: number) =>
+    saturate(IN_FLIGHT, durationMs, async (worker) => {
+      const conversation = `${name} ${worker % CONVERSATIONS}`;
+      await append(conversation, seqs.take(conversation, MESSAGES), bytes);
+      return MESSAGES;
+    });
+}
+
+/** As the driver is used by whoever reads its manual: prepared, token aware, in the own data center. */
+function bareDriver({ contactPoints, port, localDataCenter }: CassandraPlace) {
+  const client = new Client({
+    contactPoints: [...contactPoints],
+    localDataCenter,
+    protocolOptions: { port },
+    encoding: { useBigIntAsLong: true },
+  });
+  const cql = `INSERT INTO ${KEYSPACE}.batches (conversation, bucket, first_seq, epoch, bytes) VALUES (?, ?, ?, ?, ?)`;
+  const options = { prepare: true, isIdempotent: true, consistency: types.consistencies.quorum };
+  const append: Append = (conversation, firstSeq, bytes) => {
+    const bucket = BigInt(Math.floor((firstSeq - 1) / LIMITS.bucketMessages));
+    return client.execute(
+      cql,
+      [conversation, bucket, BigInt(firstSeq), EPOCH, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)],
+      options,
+    );
+  };
+  return { client, append };
+}
+
+async function startNode(settings: NodeSettings) {
+  const child = fork(fileURLToPath(new URL("node.ts", import.meta.url)), [JSON.stringify(settings)]);
+  const [ready] = (await Promise.race([
+    once(child, "message"),
+    once(child, "exit").then(([code]) => {
+      throw new Error(`the node ended with exit code ${code}`);
+    }),
+  ])) as [NodeReady];
+  const admin = connectAdmin({ endpoint: ready.admin });
+  const counters = async () => (await admin.status()).counters;
+  const stop = async () => {
+    admin.close();
+    child.disconnect();
+    await once(child, "exit");
+  };
+  return { ready, counters, stop };
+}
+
+function perBatch(before: NodeStatus["counters"], after: NodeStatus["counters"]): string {
+  const grown = (name: string) => Number((after[name] ?? 0n) - (before[name] ?? 0n));
+  return (grown("leader.messages") / grown("leader.batches")).toFixed(1);
+}
