@@ -116,7 +116,7 @@ export async function manyConversations(options: {
   );
   const batchMs: number[] = [];
   const checkpointMs: number[] = [];
-  const reads = Math.min(1_000, conversations);
+  const reads = Math.min(1_000, Math.ceil(conversations / 5));
   for (let turn = 0; turn < reads; turn++) {
     // A prime step: all over the place, each once.
     const name = nameOf((turn * 7_919) % conversations);

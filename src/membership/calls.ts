@@ -109,7 +109,7 @@ export class Calls {
 export function rewound(how: string): MeridianError {
   return new MeridianError("CORRUPT", `the coordinator was rewound: ${how}`, {
     advice:
-      "It was restored from a backup or lost its data. Run the restore command, which raises the incarnation, then try again.",
+      "It was restored from a backup or lost its data. Stop all nodes and raise the incarnation, as docs/operating.md says.",
   });
 }
 

@@ -51,7 +51,7 @@ export interface PlacementValue {
   readonly shards: number;
   /** Sorted: the default homes are chosen among these. */
   readonly regions: readonly string[];
-  /** Raised by the restore command alone; 0 to 32,767, so that an epoch fits 63 bits. */
+  /** Raised by an operator after a restore, and never else; 0 to 32,767, so that an epoch fits 63 bits. */
   readonly incarnation: number;
 }
 

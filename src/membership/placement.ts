@@ -41,7 +41,7 @@ export async function agreeOnPlacement(
 function readPlacement(kv: KeyValue | undefined): Placement {
   if (kv !== undefined) return { ...parsePlacement(kv), modRevision: kv.modRevision };
   throw new MeridianError("CORRUPT", `the coordinator has lost the key ${keys.placement}`, {
-    advice: "Its data is gone or was restored from before the cluster began: run the restore command before starting nodes.",
+    advice: "Its data is gone or was restored from before the cluster began: put the placement back as docs/operating.md says.",
   });
 }
 

@@ -151,7 +151,7 @@ export class Opener {
       "CORRUPT",
       `${JSON.stringify(conversation)} was led under epoch ${epoch}, above ours, ${tenure.epoch}`,
       {
-        advice: "The coordinator's state was rewound: raise the incarnation by the restore procedure before serving.",
+        advice: "The coordinator's state was rewound: stop all nodes and raise the incarnation, as docs/operating.md says.",
         details: { conversation, epoch: String(tenure.epoch), met: String(epoch) },
       },
     );

@@ -1,8 +1,11 @@
+import { mkdtempSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EtcdCoordinator, type EtcdOptions } from "../../src/adapters/etcd/coordinator.ts";
 import { SystemClock } from "../../src/adapters/system/clock.ts";
+import { Authority, canMakeCertificates } from "../support/certificates.ts";
 import { areThere } from "../support/engines.ts";
 import { EtcdCluster } from "../support/etcd.ts";
 import { MemoryTelemetry } from "../support/telemetry.ts";
@@ -40,6 +43,34 @@ describe.skipIf(!areThere("etcd"))("an etcd with TLS", () => {
       code: "UNAVAILABLE",
       advice: expect.stringContaining("TLS"),
     });
+  });
+});
+
+describe.skipIf(!areThere("etcd") || !canMakeCertificates)("an etcd that asks for certificates", () => {
+  const folder = mkdtempSync(join(tmpdir(), "meridian-etcd-tls-"));
+  const authority = Authority.make(folder);
+  const { cert, key } = authority.issue("node");
+  const pem = { ca: Buffer.from(authority.pem), cert: Buffer.from(cert), key: Buffer.from(key) };
+  let cluster: EtcdCluster;
+
+  beforeAll(async () => {
+    authority.issue("etcd", ["127.0.0.1"]);
+    const files = ["--cert-file", join(folder, "etcd.crt"), "--key-file", join(folder, "etcd.key")];
+    const flags = [...files, "--client-cert-auth", "--trusted-ca-file", authority.file];
+    cluster = await EtcdCluster.start({ flags, scheme: "https" });
+  });
+  afterAll(async () => {
+    await cluster.stop();
+    rmSync(folder, { recursive: true });
+  });
+
+  it("serves a node with one of its authority, and no other", async () => {
+    const { endpoints } = cluster;
+    expect(await using({ endpoints, tls: pem }, write)).toMatchObject({ status: "applied" });
+    const other = Authority.make(folder, "other").issue("stranger");
+    for (const tls of [{ ca: pem.ca }, { ca: pem.ca, cert: Buffer.from(other.cert), key: Buffer.from(other.key) }]) {
+      await expect(using({ endpoints, tls, connectMs: 1_000 }, write)).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    }
   });
 });
 

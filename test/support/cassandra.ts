@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Cluster } from "../../scripts/engines/cassandra/cluster.mjs";
 import { freePorts } from "../../scripts/engines/process.mjs";
+import type { CassandraOptions } from "../../src/adapters/cassandra/client.ts";
 import { CassandraSession } from "../../src/adapters/cassandra/session.ts";
 import { SystemClock } from "../../src/adapters/system/clock.ts";
 import { SystemRandom } from "../../src/adapters/system/random.ts";
@@ -22,10 +23,11 @@ export class TestCassandra {
     this.#cluster = cluster;
   }
 
-  static async start(): Promise<TestCassandra> {
+  /** `settings`: more lines for each node's cassandra.yaml. Each test file has a `name` of its own. */
+  static async start({ name = "cassandra", settings = "" } = {}): Promise<TestCassandra> {
     const [port, storagePort] = await freePorts(2);
-    const folder = join(root, ".engines", "test", "cassandra");
-    const cassandra = new TestCassandra(new Cluster({ folder, port, storagePort }));
+    const folder = join(root, ".engines", "test", name);
+    const cassandra = new TestCassandra(new Cluster({ folder, port, storagePort, settings }));
     await cassandra.stop();
     try {
       await cassandra.#cluster.up({ say: cassandra.#say });
@@ -51,7 +53,11 @@ export class TestCassandra {
   }
 
   /** As a node in the given data center connects; the first one by default. */
-  async connect(keyspace: string, localDataCenter = this.dataCenters[0] ?? "") {
+  async connect(
+    keyspace: string,
+    localDataCenter = this.dataCenters[0] ?? "",
+    access: Pick<CassandraOptions, "tls" | "credentials"> = {},
+  ) {
     const telemetry = new MemoryTelemetry();
     const { members } = this.#cluster;
     const session = await CassandraSession.connect({
@@ -63,6 +69,7 @@ export class TestCassandra {
       clock: new SystemClock({ errorMs: 100 }),
       random: new SystemRandom(),
       telemetry,
+      ...access,
     });
     return { session, telemetry };
   }

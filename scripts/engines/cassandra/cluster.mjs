@@ -16,9 +16,10 @@ export class Cluster {
 
   /**
    * `network`: the first three numbers of the nodes' addresses. All nodes listen on the same port, for drivers look for the
-   * other nodes at the port by which they found the first one; so nodes differ in their addresses.
+   * other nodes at the port by which they found the first one; so nodes differ in their addresses. `settings`: more lines for
+   * each node's cassandra.yaml.
    */
-  constructor({ folder, network = "127.0.0", port = 9042, storagePort = 7000 }) {
+  constructor({ folder, network = "127.0.0", port = 9042, storagePort = 7000, settings = "" }) {
     this.folder = folder;
     const { regions } = JSON.parse(readFileSync(join(root, "regions", "topology.json"), "utf8"));
     const members = Object.entries(regions).map(([region, { dataCenter }], index) => ({
@@ -30,7 +31,7 @@ export class Cluster {
     const seeds = members.map(({ address }) => `${address}:${storagePort}`);
     this.#nodes = members.map((member) => {
       const server = new Server({ name: member.name, folder: join(folder, member.name) });
-      return new CassandraNode({ ...member, server, port, storagePort, seeds });
+      return new CassandraNode({ ...member, server, port, storagePort, seeds, settings });
     });
   }
 

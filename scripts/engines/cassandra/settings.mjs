@@ -9,7 +9,7 @@ const HEAP_MB = 256;
 const FIRST_TOKEN = -4_000_000_000_000_000_000n;
 const TOKEN_STEP = 3_000_000_000_000_000_000n;
 
-export function configuration({ address, port, storagePort, seeds, index }) {
+export function configuration({ address, port, storagePort, seeds, index, settings }) {
   return `cluster_name: meridian
 partitioner: org.apache.cassandra.dht.Murmur3Partitioner
 endpoint_snitch: GossipingPropertyFileSnitch
@@ -56,7 +56,7 @@ snapshot_before_compaction: false
 incremental_backups: false
 # The lowest that is allowed: a node that was killed counts as down after about 14 s.
 phi_convict_threshold: 5
-`;
+${settings}`;
 }
 
 export function logging(folder) {
@@ -90,6 +90,8 @@ export function jvmOptions(folder) {
     "cassandra.skip_wait_for_gossip_to_settle": 0,
     "cassandra.ring_delay_ms": 500,
     "cassandra.shutdown_announce_in_ms": 200,
+    // Where passwords are asked for, the first role is made after this; at 0 a node would not wait between its tries.
+    "cassandra.superuser_setup_delay_ms": 1_000,
     "cassandra.consistent.rangemovement": false,
     "cassandra.available_processors": 2,
     "jdk.attach.allowAttachSelf": true,
