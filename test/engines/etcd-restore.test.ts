@@ -27,15 +27,15 @@ describe.skipIf(!areThere("etcd"))("an etcd that was put back to an older state"
   });
   afterAll(() => etcd.stop());
 
-  /** A node of the only region, whose log outlives it. Throws what keeps it from serving. */
-  const start = async () => {
+  /** A node of the first region, whose log outlives it. Throws what keeps it from serving. */
+  const start = async (regions: readonly string[] = ["us-east"]) => {
     const clock = new SystemClock({ errorMs: 1 });
     const telemetry = new MemoryTelemetry();
     const coordinator = await EtcdCoordinator.open({ endpoints: etcd.endpoints, prefix: PREFIX, clock, telemetry });
     const node = new MeridianNode({
       node: `node-${randomUUID()}`,
       region: "us-east",
-      regions: ["us-east"],
+      regions,
       address: "127.0.0.1:1",
       version: "test",
       bodyBytesMax: LIMITS.bodyBytes,
@@ -97,7 +97,7 @@ describe.skipIf(!areThere("etcd"))("an etcd that was put back to an older state"
     await expect.poll(() => suspicious.reasons(), { timeout: 20_000 }).toContainEqual(expect.stringContaining("rewound"));
     await suspicious.stop();
 
-    await raiseIncarnation(etcd);
+    await changePlacement(etcd, {});
     const last = await start();
     expect(await send(last.clients, ["e"])).toEqual([5]);
     await using client = await connect({ endpoints: [last.clients] });
@@ -108,14 +108,24 @@ describe.skipIf(!areThere("etcd"))("an etcd that was put back to an older state"
     await client.close();
     await last.stop();
   });
+
+  it("takes a further region in the same way, and conversations go on where they were [G1]", async () => {
+    const regions = ["us-east", "eu-west"];
+    await expect(start(regions)).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+    await changePlacement(etcd, { regions: regions.toSorted() });
+    const node = await start(regions);
+    // Nobody lives in the new region: what is at home there is led from here.
+    expect(await send(node.clients, ["f"])).toEqual([6]);
+    await node.stop();
+  });
 });
 
 /** What docs/operating.md does with etcdctl. */
-async function raiseIncarnation(etcd: EtcdCluster): Promise<void> {
+async function changePlacement(etcd: EtcdCluster, change: object): Promise<void> {
   const key = base64(`${PREFIX}meridian/placement`);
   const { kvs = [] } = (await etcd.ask("/v3/kv/range", { key })) as unknown as { kvs?: { value: string }[] };
   const placement = JSON.parse(Buffer.from(kvs[0]?.value ?? "", "base64").toString());
-  const value = base64(JSON.stringify({ ...placement, incarnation: placement.incarnation + 1 }));
+  const value = base64(JSON.stringify({ ...placement, ...change, incarnation: placement.incarnation + 1 }));
   await etcd.ask("/v3/kv/put", { key, value });
   for (const folder of ["nodes", "shards"]) {
     const [from, to] = [`${PREFIX}meridian/${folder}/`, `${PREFIX}meridian/${folder}0`];
