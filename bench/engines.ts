@@ -11,6 +11,13 @@ import { ConsoleTelemetry } from "../src/adapters/system/telemetry.ts";
 
 export const KEYSPACE = "bench";
 
+const running = new Set<{ close(): Promise<void> }>();
+
+/** For an end before the end: servers would go on without the program that started them. */
+export async function closeEngines(): Promise<void> {
+  await Promise.all([...running].map((engine) => engine.close()));
+}
+
 /** Where a node of Cassandra is found: what the adapter and the bare driver are given. */
 export interface CassandraPlace {
   readonly contactPoints: readonly string[];
@@ -40,6 +47,7 @@ export class BenchCassandra {
     const cassandra = new BenchCassandra(new Cluster({ folder: join(home, "bench", "cassandra"), port, storagePort }));
     // What an interrupted run has left.
     await cassandra.close();
+    running.add(cassandra);
     try {
       await cassandra.#cluster.up({ say });
       const { localDataCenter, otherDataCenters } = cassandra.place;
@@ -97,6 +105,7 @@ export class BenchEtcd {
       members.map(({ client }) => `127.0.0.1:${client}`),
     );
     await bench.close();
+    running.add(bench);
     await etcd.up(bench.#settings);
     return bench;
   }

@@ -3,6 +3,7 @@ import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { cluster } from "./cluster.ts";
 import { embedded } from "./embedded.ts";
+import { closeEngines } from "./engines.ts";
 import { type Finding, table } from "./report.ts";
 import { size } from "./size.ts";
 
@@ -36,6 +37,9 @@ if (measure === undefined || !(rounds >= 1) || !(seconds > 0)) {
   process.exitCode = 2;
 } else {
   const say = (line: string) => void process.stderr.write(`${line}\n`);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => void closeEngines().finally(() => process.exit(1)));
+  }
   const findings = await measure({ rounds, durationMs: seconds * 1_000, times: 100 * rounds, say });
   const machine = { node: process.version, cores: cpus().length, model: cpus()[0]?.model.trim() ?? "" };
   process.stdout.write(

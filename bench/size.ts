@@ -25,8 +25,10 @@ export async function size({ say }: Effort): Promise<readonly Finding[]> {
     try {
       say("bench: a million messages in one conversation");
       const long = await oneConversation({ store, telemetry, messages: 1_000_000, bodyBytes: 100 });
+      say(`bench: ${toldOf(long)}`);
       say("bench: 64 KiB bodies");
       const large = await oneConversation({ store, telemetry, messages: 6_000, bodyBytes: LIMITS.bodyBytes });
+      say(`bench: ${toldOf(large)}`);
       say("bench: 100,000 conversations");
       const many = await manyConversations({ store, conversations: 100_000 });
       return [

@@ -39,7 +39,7 @@ describe.skipIf(!areThere("etcd"))("an etcd that was put back to an older state"
       address: "127.0.0.1:1",
       version: "test",
       bodyBytesMax: LIMITS.bodyBytes,
-      lease: { ttlMs: 6_000, renewMs: 1_000, marginMs: 1_500 },
+      lease: { ttlMs: 4_000, renewMs: 800, marginMs: 1_200 },
       coordinator,
       store,
       network: new GrpcNetwork(),
