@@ -47,15 +47,17 @@ export class ServedNode {
 
   private constructor(
     { node, clock }: ServedNodeOptions,
-    servers: readonly [RunningServer, RunningServer, RunningServer],
+    servers: Readonly<Record<"clients" | "peers" | "admin", RunningServer>>,
     healthListener: HealthListener | undefined,
   ) {
     this.node = node;
     this.#clock = clock;
-    this.#servers = servers;
+    this.#servers = Object.values(servers);
     this.#healthListener = healthListener;
     this.health = healthListener?.address;
-    [this.clients, this.peers, this.admin] = [servers[0].address, servers[1].address, servers[2].address];
+    this.clients = servers.clients.address;
+    this.peers = servers.peers.address;
+    this.admin = servers.admin.address;
     this.#tellHealth();
   }
 
@@ -73,13 +75,14 @@ export class ServedNode {
     // Joining a cluster may take as long as its former lease: whoever asks meanwhile shall not take the process for dead.
     const healthListener = await listenHealth?.(reasons);
     try {
-      // A node that listened before it leads would refuse what it is sent in its first moments.
-      await node.start();
-      const clients = await add(addresses.clients, node.services.clients);
+      // Other nodes hand it shards as soon as they hear of it, and go on sending to these conversations.
       const peers = await add(addresses.peers, node.services.peers);
+      await node.start();
+      // If clients came before it leads, it would refuse what they send in its first moments.
+      const clients = await add(addresses.clients, node.services.clients);
       const admin = await add(addresses.admin, [...node.services.operators, ...operators]);
       isUp = true;
-      return new ServedNode(options, [clients, peers, admin], healthListener);
+      return new ServedNode(options, { clients, peers, admin }, healthListener);
     } catch (error) {
       await node.stop();
       await closeAll(servers);

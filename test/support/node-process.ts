@@ -32,20 +32,21 @@ class MeridianProcess<R extends { readonly pid: number }> {
   }
 
   /** SIGKILL: no goodbye, no flush. */
-  kill(): Promise<void> {
-    return this.#end("SIGKILL");
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL");
   }
 
-  /** SIGTERM: the node drains and ends by itself. */
-  stop(): Promise<void> {
+  /** SIGTERM: the node drains and ends by itself. Answers its exit code. */
+  stop(): Promise<number | null> {
     return this.#end("SIGTERM");
   }
 
-  async #end(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+  async #end(signal: "SIGKILL" | "SIGTERM"): Promise<number | null> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return this.#child.exitCode;
     const exit = once(this.#child, "exit");
     process.kill(this.ready.pid, signal);
-    await exit;
+    const [code] = (await exit) as [number | null];
+    return code;
   }
 }
 
@@ -60,19 +61,26 @@ export class NodeProcess extends MeridianProcess<Ready> {
   }): Promise<NodeProcess> {
     const addresses = ["--listen", options.listen ?? ANY, "--admin-listen", options.adminListen ?? ANY, "--peer-listen", ANY];
     const flags = ["--regions", "1", "--data", options.data, ...addresses];
-    return new NodeProcess(await startProcess(flags, options.before ?? []));
+    return new NodeProcess(await startProcess(["start", ...flags], options.before ?? []));
   }
 }
 
 /** All regions of a topology in one process. */
 export class RegionsProcess extends MeridianProcess<RegionsReady> {
   static async start(options: { readonly data: string; readonly topology: string }): Promise<RegionsProcess> {
-    return new RegionsProcess(await startProcess(["--data", options.data, "--topology", options.topology], []));
+    return new RegionsProcess(await startProcess(["start", "--data", options.data, "--topology", options.topology], []));
   }
 
   /** The operators' address of the first region. */
   get admin(): string {
     return this.ready.regions[0]?.admin ?? "";
+  }
+}
+
+/** One node, as its configuration file says. */
+export class ServeProcess extends MeridianProcess<Ready & { readonly health: string }> {
+  static async start(options: { readonly config: string; readonly flags?: readonly string[] }): Promise<ServeProcess> {
+    return new ServeProcess(await startProcess(["serve", "--config", options.config, ...(options.flags ?? [])], []));
   }
 }
 
@@ -85,9 +93,9 @@ interface Started {
 }
 
 /** Resolves with the line that the program prints once it serves. */
-async function startProcess(flags: readonly string[], before: readonly string[]): Promise<Started> {
+async function startProcess(args: readonly string[], before: readonly string[]): Promise<Started> {
   if (!existsSync(MAIN)) throw new Error("dist/ is missing: run `npm run build` first");
-  const command = [...before, process.execPath, MAIN, "start", ...flags, "--json"];
+  const command = [...before, process.execPath, MAIN, ...args, "--json"];
   const child = spawn(command[0] as string, command.slice(1), { stdio: ["ignore", "pipe", "pipe"] });
   const log: string[] = [];
   createInterface({ input: child.stderr }).on("line", (line) => log.push(line));

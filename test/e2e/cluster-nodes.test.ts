@@ -1,0 +1,128 @@
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { SystemClock } from "../../src/adapters/system/clock.ts";
+import { ClusterFiles } from "../../src/cli/cluster-files.ts";
+import { Fleet } from "../../src/cli/load/fleet.ts";
+import { withRecord } from "../../src/cli/load/record-file.ts";
+import { SteadyLoad } from "../../src/cli/load/steady-load.ts";
+import { fileLines } from "../../src/cli/text-lines.ts";
+import { connect, connectAdmin } from "../../src/index.ts";
+import { Recorder } from "../../src/verify/recorder.ts";
+import { verifyRecord } from "../../src/verify/verdict.ts";
+import { isClusterSkipped, TestCluster } from "../support/cluster.ts";
+
+/** A clean hand-over stalls no conversation longer. */
+const STALL_MS = 1_000;
+const SETTLE_MS = 3_000;
+const EVERY_MS = 150;
+const CONVERSATIONS = Array.from({ length: 4 }, (_, at) => `rolling-${at + 1}@us-east`);
+
+const clock = new SystemClock({ errorMs: 100 });
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe.skipIf(isClusterSkipped)("nodes of a cluster", () => {
+  let cluster: TestCluster;
+
+  beforeAll(async () => {
+    cluster = await TestCluster.start();
+    for (const name of ["us-east-1", "us-east-2", "us-east-3", "eu-west-1", "ap-southeast-1"]) await cluster.configure(name);
+  });
+
+  afterAll(() => cluster?.stop());
+
+  const fileOf = (name: string) => join(cluster.folder, `${name}.json`);
+
+  const readyz = async (name: string) => {
+    const answer = await fetch(`http://${cluster.node(name).ready.health}/readyz`);
+    const { reasons } = (await answer.json()) as { readonly reasons: readonly string[] };
+    return `${answer.status} ${reasons.join("; ")}`.trim();
+  };
+
+  const shardsOf = async (name: string) => {
+    const admin = connectAdmin({ endpoint: cluster.node(name).ready.admin });
+    try {
+      return (await admin.status()).shards.length;
+    } finally {
+      admin.close();
+    }
+  };
+
+  it("are refused before init was run, which may be repeated [R12]", async () => {
+    const refused = await cluster.run("serve", "--config", fileOf("us-east-1"));
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining("run `meridian init`") });
+    const made = await cluster.run("init", "--config", fileOf("us-east-1"), "--json");
+    expect(made).toMatchObject({ code: 0, stdout: '{"keyspace":"meridian","from":0,"to":1}\n' });
+    const again = await cluster.run("init", "--config", fileOf("eu-west-1"), "--json");
+    expect(again).toMatchObject({ code: 0, stdout: '{"keyspace":"meridian","from":1,"to":1}\n' });
+  });
+
+  it("share a region's shards; one that joins, leaves or is restarted stalls nobody for a second [G1] [G2] [G3] [G4] [G7]", async () => {
+    for (const name of ["us-east-1", "eu-west-1", "ap-southeast-1", "us-east-2"]) await cluster.up(name);
+    expect(await readyz("us-east-1")).toBe("200");
+    await expect.poll(() => shardsOf("us-east-2"), { timeout: 20_000 }).toBeGreaterThan(40);
+
+    const files = ClusterFiles.read([cluster.folder]);
+    const homes = files.regions.map((region) => ({ region, endpoints: files.endpointsFrom(region) }));
+    const record = join(cluster.folder, "record.jsonl");
+    const stalls: Record<string, number> = {};
+    await withRecord(record, async (sink) => {
+      const regions = homes.map(({ region }) => region);
+      const recorder = new Recorder({ sink, clock, about: "rolling restart", regions, conversations: CONVERSATIONS });
+      const fleet = await Fleet.open({
+        connect,
+        agent: "test",
+        clock,
+        recorder,
+        homes,
+        clientsPerRegion: 1,
+        onTrouble: () => {},
+      });
+      const load = new SteadyLoad({ clock, fleet, conversations: CONVERSATIONS, everyMs: EVERY_MS });
+      /** What happens, and until it has settled: how long the conversation that fared worst had nothing acknowledged. */
+      const during = async (what: string, work: () => Promise<unknown>) => {
+        load.measureFrom(clock.monotonicMs());
+        await work();
+        await pause(SETTLE_MS);
+        stalls[what] = Math.round(load.longestStallMs());
+      };
+      try {
+        await fleet.read(CONVERSATIONS, () => {});
+        load.start();
+        await during("nothing", () => pause(SETTLE_MS));
+        await during("us-east-3 joins", async () => {
+          await cluster.up("us-east-3");
+          await expect.poll(() => shardsOf("us-east-3"), { timeout: 20_000 }).toBeGreaterThan(20);
+        });
+        await during("us-east-3 leaves", () => cluster.node("us-east-3").stop());
+        for (const name of ["us-east-1", "us-east-2", "ap-southeast-1"]) {
+          await during(`${name} stops`, async () => expect(await cluster.node(name).stop()).toBe(0));
+          await during(`${name} comes back`, () => cluster.up(name));
+        }
+        await load.stop();
+        expect(await fleet.catchUp(CONVERSATIONS)).toEqual([]);
+      } finally {
+        await fleet.close();
+        console.info(`stalls in ms: ${JSON.stringify(stalls)}; ${JSON.stringify(load.counts)}`);
+      }
+      await recorder.end();
+      expect(load.counts).toMatchObject({ rejected: 0, expired: 0, unknown: 0 });
+    });
+    const verdict = await verifyRecord(fileLines(record));
+    expect(verdict).toMatchObject({ status: "holds" });
+    for (const [what, stallMs] of Object.entries(stalls))
+      expect([what, stallMs]).toEqual([what, expect.toSatisfy((ms) => ms < STALL_MS)]);
+  }, 600_000);
+
+  it("are not ready any more while they hand over, end all the same when a data center is lost, and at once when told twice", async () => {
+    await cluster.cassandra.on("kill", "ap_southeast");
+    const stopping = cluster.node("us-east-2").stop();
+    await expect.poll(() => readyz("us-east-2"), { interval: 5 }).toBe("503 the node is stopping");
+    expect(await stopping).toBe(0);
+
+    const hasty = cluster.node("us-east-1");
+    const ended = hasty.stop();
+    await expect.poll(() => readyz("us-east-1"), { interval: 5 }).toBe("503 the node is stopping");
+    process.kill(hasty.ready.pid, "SIGINT");
+    expect(await ended).toBe(null);
+  });
+});

@@ -1,0 +1,117 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freePorts } from "../../scripts/engines/process.mjs";
+import { TestCassandra } from "./cassandra.ts";
+import { areThere } from "./engines.ts";
+import { EtcdCluster } from "./etcd.ts";
+import { ServeProcess } from "./node-process.ts";
+
+const MAIN = new URL("../../dist/cli/main.js", import.meta.url).pathname;
+
+/** Both engines take a minute and the machine's memory, so they are asked for by name. */
+export const isClusterSkipped = !areThere("etcd", "cassandra");
+if (isClusterSkipped) console.warn("SKIPPED: a cluster of processes. Ask for it with MERIDIAN_REQUIRE=etcd,cassandra");
+
+/** As in the topology: of each region the others, the nearest first. */
+const NEAREST: Readonly<Record<string, readonly string[]>> = {
+  "us-east": ["us-east", "eu-west", "ap-southeast"],
+  "eu-west": ["eu-west", "us-east", "ap-southeast"],
+  "ap-southeast": ["ap-southeast", "eu-west", "us-east"],
+};
+
+/** The program's end: exit code and what it said. */
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Real engines with ports of their own, and nodes as processes of their own: a cluster for one test file. */
+export class TestCluster {
+  /** The nodes' configuration files lie here, and nothing else. */
+  readonly folder: string;
+  readonly etcd: EtcdCluster;
+  readonly cassandra: TestCassandra;
+  readonly #nodes = new Map<string, ServeProcess>();
+
+  private constructor(folder: string, etcd: EtcdCluster, cassandra: TestCassandra) {
+    this.folder = folder;
+    this.etcd = etcd;
+    this.cassandra = cassandra;
+  }
+
+  /** Engines only; `init` and the nodes are the test's to run. */
+  static async start(): Promise<TestCluster> {
+    const folder = await mkdtemp(join(tmpdir(), "meridian-cluster-"));
+    const etcd = await EtcdCluster.start();
+    try {
+      return new TestCluster(folder, etcd, await TestCassandra.start());
+    } catch (error) {
+      await etcd.stop();
+      throw error;
+    }
+  }
+
+  /** Writes the file of a node such as `us-east-1`; answers its path. The node keeps its addresses over restarts. */
+  async configure(name: string, change: object = {}): Promise<string> {
+    const region = name.replace(/-\d+$/, "");
+    const order = NEAREST[region] ?? [];
+    const [listen, peerListen, adminListen, healthListen] = (await freePorts(4)).map((port: number) => `127.0.0.1:${port}`);
+    const members = this.cassandra.contactPoints;
+    const dataCenters = order.map((each) => each.replace("-", "_"));
+    const config = {
+      node: name,
+      region,
+      regions: Object.fromEntries(order.map((each, at) => [each, dataCenters[at]])),
+      ...{ listen, peerListen, adminListen, healthListen },
+      etcd: { endpoints: order.map((each) => this.etcd.endpoints[this.etcd.names.indexOf(`etcd-${each}`)]), prefix: "test/" },
+      cassandra: {
+        contactPoints: dataCenters.map((each) => members.get(each)?.address),
+        port: members.get(dataCenters[0] ?? "")?.port,
+        replicas: 1,
+      },
+      lease: { ttlMs: 6_000, marginMs: 1_500 },
+      ...change,
+    };
+    const file = join(this.folder, `${name}.json`);
+    await writeFile(file, JSON.stringify(config));
+    return file;
+  }
+
+  /** Starts a node that was configured; resolves once it serves. */
+  async up(name: string): Promise<ServeProcess> {
+    const node = await ServeProcess.start({ config: join(this.folder, `${name}.json`) });
+    this.#nodes.set(name, node);
+    return node;
+  }
+
+  node(name: string): ServeProcess {
+    const found = this.#nodes.get(name);
+    if (found === undefined) throw new Error(`${name} was not started`);
+    return found;
+  }
+
+  /** Runs the program to its end. */
+  async run(...args: readonly string[]): Promise<Ended> {
+    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    const said = { stdout: "", stderr: "" };
+    child.stdout.on("data", (chunk) => {
+      said.stdout += String(chunk);
+    });
+    child.stderr.on("data", (chunk) => {
+      said.stderr += String(chunk);
+    });
+    const [code] = (await once(child, "close")) as [number | null];
+    return { code, ...said };
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#nodes.values()].map((node) => node.kill()));
+    await this.cassandra.stop();
+    await this.etcd.stop();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
