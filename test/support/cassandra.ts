@@ -42,6 +42,11 @@ export class TestCassandra {
     return this.#cluster.members.map(({ dataCenter }) => dataCenter);
   }
 
+  /** Address and port of each node, by data center. */
+  get contactPoints(): ReadonlyMap<string, { readonly address: string; readonly port: number }> {
+    return new Map(this.#cluster.members.map(({ dataCenter, address, port }) => [dataCenter, { address, port }]));
+  }
+
   async stop(): Promise<void> {
     await this.#cluster.wipe({ say: this.#say });
   }
