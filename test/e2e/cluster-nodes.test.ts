@@ -61,7 +61,7 @@ describe.skipIf(isClusterSkipped)("nodes of a cluster", () => {
   it("share a region's shards; when one joins, leaves or is restarted, nothing is lost or repeated [G1] [G2] [G3] [G4] [G7]", async () => {
     for (const name of ["us-east-1", "eu-west-1", "ap-southeast-1", "us-east-2"]) await cluster.up(name);
     expect(await readyz("us-east-1")).toBe("200");
-    await expect.poll(() => shardsOf("us-east-2"), { timeout: 20_000 }).toBeGreaterThan(40);
+    await expect.poll(() => shardsOf("us-east-2"), { timeout: 20_000, interval: 500 }).toBeGreaterThan(40);
 
     const files = ClusterFiles.read([cluster.folder]);
     const homes = files.regions.map((region) => ({ region, endpoints: files.endpointsFrom(region) }));
@@ -92,7 +92,7 @@ describe.skipIf(isClusterSkipped)("nodes of a cluster", () => {
         await during("nothing", () => pause(SETTLE_MS));
         await during("us-east-3 joins", async () => {
           await cluster.up("us-east-3");
-          await expect.poll(() => shardsOf("us-east-3"), { timeout: 20_000 }).toBeGreaterThan(20);
+          await expect.poll(() => shardsOf("us-east-3"), { timeout: 20_000, interval: 500 }).toBeGreaterThan(20);
         });
         await during("us-east-3 leaves", () => cluster.node("us-east-3").stop());
         for (const name of ["us-east-1", "us-east-2", "ap-southeast-1"]) {
