@@ -11,9 +11,7 @@ import { ServeProcess } from "./node-process.ts";
 
 const MAIN = new URL("../../dist/cli/main.js", import.meta.url).pathname;
 
-/** Both engines take a minute and the machine's memory, so they are asked for by name. */
 export const isClusterSkipped = !areThere("etcd", "cassandra");
-if (isClusterSkipped) console.warn("SKIPPED: a cluster of processes. Ask for it with MERIDIAN_REQUIRE=etcd,cassandra");
 
 /** As in the topology: of each region the others, the nearest first. */
 const NEAREST: Readonly<Record<string, readonly string[]>> = {

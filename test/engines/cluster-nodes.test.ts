@@ -11,8 +11,6 @@ import { Recorder } from "../../src/verify/recorder.ts";
 import { verifyRecord } from "../../src/verify/verdict.ts";
 import { isClusterSkipped, TestCluster } from "../support/cluster.ts";
 
-/** A clean hand-over stalls no conversation longer, beyond what the machine does while nothing happens. */
-const STALL_MS = 1_000;
 const SETTLE_MS = 3_000;
 const EVERY_MS = 150;
 const CONVERSATIONS = Array.from({ length: 4 }, (_, at) => `rolling-${at + 1}@us-east`);
@@ -22,7 +20,7 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe.skipIf(isClusterSkipped)("nodes of a cluster", () => {
   let cluster: TestCluster;
-  /** By what happened: how long the conversation that fared worst had nothing acknowledged. */
+  /** By what happened: how long the conversation that fared worst had nothing acknowledged. Told, and judged by `npm run chaos`. */
   const stalls: Record<string, number> = {};
 
   beforeAll(async () => {
@@ -111,13 +109,6 @@ describe.skipIf(isClusterSkipped)("nodes of a cluster", () => {
     const verdict = await verifyRecord(fileLines(record));
     expect(verdict).toMatchObject({ status: "holds" });
   }, 600_000);
-
-  it("stall nobody for more than a second when one joins, leaves or is restarted", () => {
-    const { nothing = 0, ...handovers } = stalls;
-    const tooLong = Object.entries(handovers).filter(([, stallMs]) => stallMs > STALL_MS + nothing);
-    expect(Object.keys(handovers).length).toBeGreaterThan(0);
-    expect(tooLong).toEqual([]);
-  });
 
   it("are not ready any more while they hand over, end all the same when a data center is lost, and at once when told twice", async () => {
     await cluster.cassandra.on("kill", "ap_southeast");
