@@ -73,7 +73,8 @@ export class Drill {
 
   constructor(options: DrillOptions) {
     this.#options = options;
-    this.#load = new SteadyLoad(options);
+    const says = (region: string, _: string, n: number) => ({ sender: `drill in ${region}`, text: `${region} ${n}` });
+    this.#load = new SteadyLoad({ ...options, says });
     for (const where of options.fleet.regions) {
       for (const name of options.conversations) {
         this.#deliveries.set(`${where} ${name}`, new Gaps(options.clock.monotonicMs()));

@@ -11,15 +11,22 @@ export interface SteadyLoadOptions {
   readonly clock: CliClock;
   readonly fleet: Fleet;
   readonly conversations: readonly string[];
-  /** Between two sends of one sender. */
+  /** Between two sends of a conversation from one region. */
   readonly everyMs: number;
+  /** What is said there in the n-th send, counted from 1, and by whom. */
+  readonly says: (region: string, conversation: string, n: number) => Saying;
+}
+
+export interface Saying {
+  readonly sender: string;
+  readonly text: string | Uint8Array;
 }
 
 /** Sends of one sender without an end; beyond it, it waits: a minute without a leader must not fill the memory. */
 const IN_FLIGHT_MAX = 256;
 const RESOLVED_AT_ONCE = 16;
 
-/** In every conversation a sender of each region, who says something every so often, whether the last was acknowledged or not. */
+/** In every conversation somebody of each region says something every so often, whether the last was acknowledged or not. */
 export class SteadyLoad {
   /** What was acknowledged: id by seq, by conversation. */
   readonly acknowledged: ReadonlyMap<string, Map<number, bigint>>;
@@ -98,18 +105,18 @@ export class SteadyLoad {
     for (let n = 1; !this.#isStopped; n += 1) {
       await window.enter();
       await client.recorder.room();
-      void this.#send(client, conversation, `${client.region} ${n}`, window);
+      void this.#send(client, conversation, this.#options.says(client.region, conversation, n), window);
       await sleep(clock, everyMs);
     }
     await window.empty();
   }
 
   /** Never throws. */
-  async #send(client: RecordedClient, conversation: string, body: string, window: Window): Promise<void> {
+  async #send(client: RecordedClient, conversation: string, { sender, text }: Saying, window: Window): Promise<void> {
     const startedMs = this.#options.clock.monotonicMs();
     this.#fly(conversation, 1);
     try {
-      const outcome = await client.producer({ sender: `drill in ${client.region}` }).send(conversation, body);
+      const outcome = await client.producer({ sender }).send(conversation, text);
       this.#ended(conversation, outcome);
       if (outcome.status === "unknown") this.#unknown.push({ client, conversation, retryKey: outcome.retryKey });
       if (outcome.status === "committed") this.#acked(conversation, startedMs);

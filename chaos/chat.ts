@@ -1,0 +1,31 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Saying } from "../src/cli/load/steady-load.ts";
+import { fnv1a64 } from "../src/kernel/hash.ts";
+import { parseTranscript, type TranscriptLine } from "../src/verify/transcript.ts";
+
+const FIXTURES = fileURLToPath(new URL("../test/fixtures/chat", import.meta.url));
+
+/** Real chat without an end: each conversation says the lines of one log over and over, each region from another place on. */
+export class Chat {
+  readonly #logs: readonly (readonly TranscriptLine[])[];
+
+  /** The logs of `MERIDIAN_CHATLOGS`, or the small ones of the tests. */
+  constructor(folder = process.env.MERIDIAN_CHATLOGS ?? FIXTURES) {
+    const files = readdirSync(folder).filter((file) => file.endsWith(".log"));
+    this.#logs = files.map((file) => parseTranscript(readFileSync(join(folder, file))).lines).filter(({ length }) => length > 0);
+    if (this.#logs.length === 0)
+      throw new Error(`${folder} holds no chat logs: files *.log with lines such as "[12:00] <nick> text"`);
+  }
+
+  says(region: string, conversation: string, n: number): Saying {
+    const log = this.#logs[placeOf(conversation, this.#logs.length)] as readonly TranscriptLine[];
+    const { nick, text } = log[(placeOf(region, log.length) + n) % log.length] as TranscriptLine;
+    return { sender: nick, text };
+  }
+}
+
+function placeOf(name: string, places: number): number {
+  return Number(fnv1a64(name) % BigInt(places));
+}

@@ -1,0 +1,287 @@
+/**
+ * What befalls a cluster. Each fault breaks something, mends it again, and tells what shows that it had an effect: a fault
+ * that was only ordered proves nothing. That is told by what the nodes themselves counted, by epochs that rose, by sessions
+ * that ended; never by the fault's own return.
+ */
+import { sleep } from "../src/kernel/timing.ts";
+import type { EpochChange } from "../src/verify/record.ts";
+import { clock } from "./clock.ts";
+import type { GateState } from "./gate.ts";
+import type { Leaders } from "./leaders.ts";
+import { LEASE, type World } from "./world.ts";
+
+export interface Scene {
+  readonly world: World;
+  readonly leaders: Leaders;
+  /** From here on the load's stalls are measured; told again, from there on. */
+  readonly struck: () => void;
+}
+
+export interface Effect {
+  /** What was broken, in a few words. */
+  readonly what: string;
+  /** What shows that it had an effect. */
+  readonly signs: readonly string[];
+  /** Leaderships that went to others. */
+  readonly epochs: readonly EpochChange[];
+  /** What a signs' absence, or the mending, left wrong. */
+  readonly problems: readonly string[];
+}
+
+export interface Fault {
+  readonly name: string;
+  readonly does: string;
+  /** How long the worst conversation may do without an acknowledged send, where the design promises it. */
+  readonly stallBoundMs?: number;
+  /** Whether it may run beside another one. */
+  readonly pairs: boolean;
+  run(scene: Scene): Promise<Effect>;
+}
+
+const LEADER_LOSS_MS = 1.1 * LEASE.ttlMs + 2_000;
+const DRAIN_MS = 1_000;
+
+export const FAULTS: readonly Fault[] = [
+  {
+    name: "kill-leader",
+    does: "kill -9 of the node that leads most, and a new start",
+    stallBoundMs: LEADER_LOSS_MS,
+    pairs: true,
+    run: async (scene) => {
+      const { node, led } = await scene.leaders.busiest();
+      const process = scene.world.node(node);
+      scene.struck();
+      await process.kill();
+      const epochs = await scene.leaders.risen(led);
+      await process.start();
+      return leadersMoved(`killed ${node}, which led ${led.size} conversations`, led, epochs);
+    },
+  },
+  {
+    name: "kill-region",
+    does: "kill -9 of all nodes of the first region, and a new start",
+    stallBoundMs: LEADER_LOSS_MS,
+    pairs: false,
+    run: async ({ world, leaders, struck }) => {
+      const [region = ""] = world.regions;
+      const nodes = world.nodesIn(region);
+      const led = await ledBy(
+        leaders,
+        nodes.map(({ name }) => name),
+      );
+      struck();
+      await Promise.all(nodes.map((node) => node.kill()));
+      const epochs = await leaders.risen(led);
+      await Promise.all(nodes.map((node) => node.start()));
+      return leadersMoved(`killed the ${nodes.length} nodes of ${region}, which led ${led.size} conversations`, led, epochs);
+    },
+  },
+  {
+    name: "zombie-leader",
+    does: "SIGSTOP of the node that leads most for twice the lease's TTL, then SIGCONT",
+    stallBoundMs: LEADER_LOSS_MS,
+    pairs: true,
+    run: async ({ world, leaders, struck }) => {
+      const { node, led } = await leaders.busiest();
+      const process = world.node(node);
+      struck();
+      process.pause();
+      const [epochs] = await Promise.all([leaders.risen(led), sleep(clock, 2 * LEASE.ttlMs)]);
+      process.resume();
+      await process.ready();
+      return leadersMoved(`stopped ${node} for ${2 * LEASE.ttlMs} ms, which led ${led.size} conversations`, led, epochs);
+    },
+  },
+  {
+    name: "drain-leader",
+    does: "SIGTERM of the node that leads most, and a new start",
+    stallBoundMs: DRAIN_MS,
+    pairs: true,
+    run: async ({ world, leaders, struck }) => {
+      const { node, led } = await leaders.busiest();
+      const process = world.node(node);
+      struck();
+      const code = await process.stop();
+      const epochs = await leaders.risen(led);
+      await process.start();
+      const effect = leadersMoved(
+        `asked ${node} to stop, which led ${led.size} conversations; it ended with ${code}`,
+        led,
+        epochs,
+      );
+      return code === 0 ? effect : { ...effect, problems: [...effect.problems, `${node} ended with ${code}, not 0`] };
+    },
+  },
+  {
+    name: "cassandra-killed",
+    does: "kill -9 of one data center of Cassandra for 10 s",
+    pairs: true,
+    run: (scene) => cassandraFault(scene, "kill", "up"),
+  },
+  {
+    name: "cassandra-paused",
+    does: "SIGSTOP of one data center of Cassandra for 10 s",
+    pairs: true,
+    run: (scene) => cassandraFault(scene, "pause", "resume"),
+  },
+  {
+    name: "etcd-member-killed",
+    does: "kill -9 of a member of etcd that does not lead, for 10 s",
+    pairs: true,
+    run: async (scene) => {
+      const leader = await scene.world.engines.etcdLeader();
+      const member = scene.world.engines.etcdNodes.find((name) => name !== leader) ?? leader;
+      return etcdFault(scene, [member], 10_000);
+    },
+  },
+  {
+    name: "etcd-leader-killed",
+    does: "kill -9 of etcd's leader, for 10 s",
+    pairs: true,
+    run: async (scene) => etcdFault(scene, [await scene.world.engines.etcdLeader()], 10_000),
+  },
+  {
+    name: "etcd-killed",
+    does: "kill -9 of all of etcd, for 30 s",
+    pairs: false,
+    run: (scene) => etcdFault(scene, scene.world.engines.etcdNodes, 30_000),
+  },
+  {
+    name: "compaction",
+    does: "compaction of etcd while a node's watch is cut",
+    pairs: false,
+    run: async ({ world, leaders, struck }) => {
+      const { node } = await leaders.busiest();
+      const before = await world.counters();
+      struck();
+      shutEtcd(world, node, "cut");
+      await sleep(clock, 500);
+      const revision = await world.engines.compactEtcd();
+      await sleep(clock, 500);
+      shutEtcd(world, node, "open");
+      await sleep(clock, 3_000);
+      return signsOf(`cut ${node} from etcd while it was compacted up to revision ${revision}`, before, await world.counters(), [
+        "watch.cut",
+      ]);
+    },
+  },
+  {
+    name: "etcd-way-held",
+    does: "the node that leads most hears nothing of etcd, and etcd nothing of it, for twice the TTL",
+    pairs: true,
+    run: (scene) => etcdWayFault(scene, "held"),
+  },
+  {
+    name: "etcd-answers-held",
+    does: "etcd hears the node that leads most, but its answers do not come back, for twice the TTL",
+    pairs: true,
+    run: (scene) => etcdWayFault(scene, "answers-held"),
+  },
+  {
+    name: "client-cut",
+    does: "all clients are cut from the gateway of one node, for 6 s",
+    pairs: true,
+    run: async ({ world, struck }) => {
+      const node = world.nodes[world.nodes.length - 1];
+      if (node === undefined) throw new Error("there is no node");
+      const gate = world.clientGates.get(node.name);
+      const before = (await node.status()).sessions;
+      struck();
+      gate?.shut("cut");
+      await sleep(clock, 6_000);
+      const after = (await node.status()).sessions;
+      gate?.shut("open");
+      const what = `cut clients from ${node.name}`;
+      const signs = [`its sessions went from ${before} to ${after}`];
+      return { what, signs, epochs: [], problems: before > 0 && after === 0 ? [] : ["no session ended"] };
+    },
+  },
+  {
+    name: "everything-killed",
+    does: "kill -9 of all nodes, all of Cassandra and all of etcd at once, and a new start",
+    pairs: false,
+    run: async ({ world, leaders, struck }) => {
+      const led = await ledBy(
+        leaders,
+        world.nodes.map(({ name }) => name),
+      );
+      struck();
+      const { engines, nodes } = world;
+      await Promise.all([...nodes.map((node) => node.kill()), engines.cassandra("kill"), engines.etcd("kill")]);
+      await Promise.all([engines.cassandra("up"), engines.etcd("up")]);
+      await Promise.all(nodes.map((node) => node.start()));
+      return leadersMoved(`killed ${nodes.length} nodes and all engines`, led, await leaders.risen(led));
+    },
+  },
+];
+
+async function ledBy(leaders: Leaders, nodes: readonly string[]): Promise<ReadonlyMap<string, bigint>> {
+  const all = await leaders.now();
+  return new Map([...all].flatMap(([name, { leader, epoch }]) => (nodes.includes(leader) ? [[name, epoch] as const] : [])));
+}
+
+function leadersMoved(what: string, led: ReadonlyMap<string, bigint>, epochs: readonly EpochChange[]): Effect {
+  const problems: string[] = [];
+  if (led.size === 0) problems.push("nothing was led there");
+  if (epochs.length < led.size) problems.push(`${led.size - epochs.length} conversations were not led again`);
+  return { what, signs: [`the epochs of ${epochs.length} conversations rose`], epochs, problems };
+}
+
+async function cassandraFault(
+  { world, leaders, struck }: Scene,
+  strike: "kill" | "pause",
+  mend: "up" | "resume",
+): Promise<Effect> {
+  const { node } = await leaders.busiest();
+  const region = world.regionOf(node) ?? "";
+  const dataCenter = world.engines.cassandraNodes[world.regions.indexOf(region)] ?? "";
+  const before = await world.counters();
+  struck();
+  await world.engines.cassandra(strike, [dataCenter]);
+  await sleep(clock, 10_000);
+  const during = await world.counters();
+  await world.engines.cassandra(mend, [dataCenter]);
+  const done = strike === "kill" ? "killed" : "stopped";
+  return signsOf(`${done} ${dataCenter}, beside ${node}, which leads most`, before, during, [
+    "cassandra.local-fallbacks",
+    "cassandra.nodes-down",
+    "store.writes.unknown",
+  ]);
+}
+
+async function etcdFault({ world, struck }: Scene, members: readonly string[], lastsMs: number): Promise<Effect> {
+  const before = await world.counters();
+  struck();
+  await world.engines.etcd("kill", members);
+  await sleep(clock, lastsMs);
+  await world.engines.etcd("up", members);
+  await sleep(clock, LEASE.ttlMs);
+  const names = ["etcd.suspected", "watch.cut", "lease.renewal-missed", "lease.ended"];
+  return signsOf(`killed ${members.join(", ")} for ${lastsMs} ms`, before, await world.counters(), names);
+}
+
+async function etcdWayFault({ world, leaders, struck }: Scene, state: GateState): Promise<Effect> {
+  const { node, led } = await leaders.busiest();
+  struck();
+  shutEtcd(world, node, state);
+  const [epochs] = await Promise.all([leaders.risen(led), sleep(clock, 2 * LEASE.ttlMs)]);
+  shutEtcd(world, node, "open");
+  await world.node(node).ready();
+  return leadersMoved(`shut the way between ${node} and etcd (${state}), which led ${led.size} conversations`, led, epochs);
+}
+
+function shutEtcd(world: World, node: string, state: GateState): void {
+  for (const gate of world.etcdGates.get(node) ?? []) gate.shut(state);
+}
+
+/** What nodes counted meanwhile. */
+function signsOf(
+  what: string,
+  before: ReadonlyMap<string, number>,
+  after: ReadonlyMap<string, number>,
+  names: readonly string[],
+): Effect {
+  const risen = names.map((name) => ({ name, by: (after.get(name) ?? 0) - (before.get(name) ?? 0) })).filter(({ by }) => by > 0);
+  const problems = risen.length === 0 ? [`none of ${names.join(", ")} rose`] : [];
+  return { what, signs: risen.map(({ name, by }) => `${name} +${by}`), epochs: [], problems };
+}

@@ -1,0 +1,176 @@
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { run } from "../scripts/lib.mjs";
+import { DelayProxy } from "../src/adapters/wan/delay-proxy.ts";
+import { clock } from "./clock.ts";
+import { Engines } from "./engines.ts";
+import { Gate } from "./gate.ts";
+import { NodeProcess } from "./node-process.ts";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const MAIN = join(ROOT, "dist", "cli", "main.js");
+/** Beside what `npm start` and the examples take. */
+const FIRST_PORT = 7_700;
+
+/** To nodes of other regions, so that clients know which are theirs. */
+const FAR_MS = 20;
+
+/** An etcd leader change delays keep-alives by up to 4 s; the margin is above an election timeout of 1 s. */
+export const LEASE = { ttlMs: 6_000, marginMs: 1_500, renewMs: 500 } as const;
+
+interface Site {
+  readonly node: string;
+  readonly region: string;
+}
+
+/**
+ * A whole cluster on this machine: engines, node processes, and doors in between that can be shut. The first region has two
+ * nodes, so that shards also move inside a region.
+ */
+export class World {
+  readonly engines: Engines;
+  readonly regions: readonly string[];
+  readonly nodes: readonly NodeProcess[];
+  /** By node: between it and each member of etcd. */
+  readonly etcdGates: ReadonlyMap<string, readonly Gate[]>;
+  /** By node: between all clients and it. */
+  readonly clientGates: ReadonlyMap<string, Gate>;
+  /** By node: a longer way to that door, for clients of other regions. */
+  readonly #farDoors: ReadonlyMap<string, DelayProxy>;
+
+  private constructor(
+    parts: Pick<World, "engines" | "regions" | "nodes" | "etcdGates" | "clientGates">,
+    farDoors: ReadonlyMap<string, DelayProxy>,
+  ) {
+    this.#farDoors = farDoors;
+    this.engines = parts.engines;
+    this.regions = parts.regions;
+    this.nodes = parts.nodes;
+    this.etcdGates = parts.etcdGates;
+    this.clientGates = parts.clientGates;
+  }
+
+  /** Starts what does not run; each run has keys and a keyspace of its own. */
+  static async start(folder: string, say: (line: string) => void): Promise<World> {
+    const engines = new Engines(say);
+    await engines.etcd("up");
+    await engines.cassandra("up");
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    const topology = JSON.parse(readFileSync(join(ROOT, "regions", "topology.json"), "utf8")) as {
+      readonly regions: Readonly<Record<string, { readonly dataCenter: string }>>;
+    };
+    const regions = Object.keys(topology.regions);
+    const sites = regions.flatMap((region, at) => [
+      { node: `${region}-1`, region },
+      ...(at === 0 ? [{ node: `${region}-2`, region }] : []),
+    ]);
+    const etcdGates = new Map<string, readonly Gate[]>();
+    const clientGates = new Map<string, Gate>();
+    const farDoors = new Map<string, DelayProxy>();
+    const run = Date.now().toString(36);
+    const nodes: NodeProcess[] = [];
+    for (const [at, site] of sites.entries()) {
+      const gates = await Promise.all(
+        nearestFirst(engines.etcdMembers, regions, site).map((member) => Gate.open(`127.0.0.1:${member.client}`)),
+      );
+      etcdGates.set(site.node, gates);
+      const port = FIRST_PORT + 10 * at;
+      const door = await Gate.open(`127.0.0.1:${port}`);
+      clientGates.set(site.node, door);
+      const far = { clock, listen: "127.0.0.1:0", target: () => door.address, oneWayMs: FAR_MS };
+      farDoors.set(site.node, await DelayProxy.listen(far));
+      nodes.push(new NodeProcess(configOf({ site, port, regions, dataCenters: topology.regions, gates, run }), folder));
+    }
+    const world = new World({ engines, regions, nodes, etcdGates, clientGates }, farDoors);
+    await init(nodes[0] as NodeProcess);
+    await Promise.all(nodes.map((node) => node.start()));
+    return world;
+  }
+
+  node(name: string): NodeProcess {
+    const found = this.nodes.find((node) => node.name === name);
+    if (found === undefined) throw new Error(`there is no node ${name}`);
+    return found;
+  }
+
+  nodesIn(region: string): readonly NodeProcess[] {
+    return this.nodes.filter((node) => node.region === region);
+  }
+
+  regionOf(node: string): string | undefined {
+    return this.nodes.find(({ name }) => name === node)?.region;
+  }
+
+  /** How clients that live in a region reach the nodes: their own first. */
+  endpointsFrom(region: string): readonly string[] {
+    const own = this.nodesIn(region);
+    const others = this.nodes.filter((node) => node.region !== region);
+    const near = own.map(({ name }) => this.clientGates.get(name)?.address ?? "");
+    return [...near, ...others.map(({ name }) => this.#farDoors.get(name)?.address ?? "")];
+  }
+
+  /** Counters over all nodes that answer, since each one's start. */
+  async counters(): Promise<ReadonlyMap<string, number>> {
+    const sums = new Map<string, number>();
+    const statuses = await Promise.allSettled(this.nodes.filter(({ isRunning }) => isRunning).map((node) => node.status()));
+    for (const status of statuses) {
+      if (status.status === "rejected") continue;
+      for (const [name, count] of Object.entries(status.value.counters)) sums.set(name, (sums.get(name) ?? 0) + Number(count));
+    }
+    return sums;
+  }
+
+  /** Nodes and doors; the engines go on, as after `npm run engines -- up`. */
+  async stop(): Promise<void> {
+    for (const node of this.nodes) node.resume();
+    for (const gate of [...this.etcdGates.values()].flat()) gate.shut("open");
+    await Promise.all(this.nodes.map((node) => node.stop()));
+    for (const gate of [...this.etcdGates.values(), ...this.clientGates.values()].flat()) gate.close();
+    await Promise.all([...this.#farDoors.values()].map((door) => door.close()));
+  }
+}
+
+function nearestFirst<T extends { readonly name: string }>(
+  members: readonly T[],
+  regions: readonly string[],
+  { region }: Site,
+): readonly T[] {
+  const at = regions.indexOf(region);
+  return [...members.slice(at), ...members.slice(0, at)];
+}
+
+function configOf(options: {
+  readonly site: Site;
+  readonly port: number;
+  readonly regions: readonly string[];
+  readonly dataCenters: Readonly<Record<string, { readonly dataCenter: string }>>;
+  readonly gates: readonly Gate[];
+  readonly run: string;
+}) {
+  const { site, port, regions, dataCenters, gates, run } = options;
+  const own = regions.indexOf(site.region);
+  const ordered = [...regions.slice(own), ...regions.slice(0, own)];
+  const address = (offset: number) => `127.0.0.1:${port + offset}`;
+  return {
+    ...site,
+    regions: Object.fromEntries(ordered.map((region) => [region, dataCenters[region]?.dataCenter])),
+    listen: address(0),
+    peerListen: address(1),
+    adminListen: address(2),
+    healthListen: address(3),
+    etcd: { endpoints: gates.map((gate) => gate.address), prefix: `chaos-${run}/` },
+    cassandra: {
+      contactPoints: ordered.map((region) => `127.0.0.${regions.indexOf(region) + 1}`),
+      keyspace: `chaos_${run}`,
+      replicas: 1,
+    },
+    lease: LEASE,
+  };
+}
+
+async function init(node: NodeProcess): Promise<void> {
+  const { code, output } = await run(process.execPath, [MAIN, "init", "--config", node.file], { quiet: true });
+  if (code !== 0) throw new Error(`meridian init ended with ${code}: ${output}`);
+}
