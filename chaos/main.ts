@@ -7,7 +7,7 @@ import { since } from "../scripts/lib.mjs";
 import { SeededRandom } from "../sim/random.ts";
 import { FAULTS } from "./faults.ts";
 import { facts, markdown, summaryOf } from "./report.ts";
-import { chaos } from "./run.ts";
+import { type ChaosReport, chaos } from "./run.ts";
 import { World } from "./world.ts";
 
 const HOME = fileURLToPath(new URL("../.engines/chaos", import.meta.url));
@@ -35,9 +35,9 @@ async function main(): Promise<number> {
   const startedMs = Date.now();
   const say = (line: string) => process.stdout.write(`${since(startedMs).padStart(8)}  ${line}\n`);
   const world = await World.start(HOME, say);
-  say(`${world.nodes.length} nodes serve`);
-  const random = new SeededRandom(Number(values.seed));
   try {
+    say(`${world.nodes.length} nodes serve`);
+    const random = new SeededRandom(Number(values.seed));
     const report = await chaos({
       world,
       folder: HOME,
@@ -46,14 +46,22 @@ async function main(): Promise<number> {
       random: () => random.u32() / 2 ** 32,
       say,
     });
-    mkdirSync(values.out, { recursive: true });
-    writeFileSync(join(values.out, "chaos.md"), markdown(report));
-    writeFileSync(join(values.out, "chaos.json"), `${JSON.stringify(facts(report), replaceBigints, 2)}\n`);
-    process.stdout.write(markdown(report));
+    tell(report);
     return summaryOf(report).problems.length === 0 ? 0 : 1;
+  } catch (error) {
+    // Told before the cluster is stopped: what broke the run may keep it from stopping as well.
+    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+    return 1;
   } finally {
     await world.stop();
   }
+}
+
+function tell(report: ChaosReport): void {
+  mkdirSync(values.out, { recursive: true });
+  writeFileSync(join(values.out, "chaos.md"), markdown(report));
+  writeFileSync(join(values.out, "chaos.json"), `${JSON.stringify(facts(report), replaceBigints, 2)}\n`);
+  process.stdout.write(markdown(report));
 }
 
 function replaceBigints(_key: string, value: unknown): unknown {

@@ -97,8 +97,14 @@ export class NodeProcess {
     if (child === undefined || !this.isRunning) return child?.exitCode ?? null;
     const exit = once(child, "exit") as Promise<[number | null]>;
     child.kill(signal);
-    const [code] = await withDeadline(clock, STOP_MS, `the end of ${this.name}`, exit);
-    return code;
+    try {
+      const [code] = await withDeadline(clock, STOP_MS, `the end of ${this.name}`, exit);
+      return code;
+    } catch (error) {
+      // It must not outlive the run and keep its ports.
+      child.kill("SIGKILL");
+      throw error;
+    }
   }
 
   async #saysReady(): Promise<boolean> {
