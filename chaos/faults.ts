@@ -234,7 +234,7 @@ async function cassandraFault(
 ): Promise<Effect> {
   const { node } = await leaders.busiest();
   const region = world.regionOf(node) ?? "";
-  const dataCenter = world.engines.cassandraNodes[world.regions.indexOf(region)] ?? "";
+  const dataCenter = world.engines.cassandraMembers[world.regions.indexOf(region)]?.name ?? "";
   const before = await world.counters();
   struck();
   await world.engines.cassandra(strike, [dataCenter]);

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { run } from "../scripts/lib.mjs";
@@ -51,13 +51,10 @@ export class World {
     this.clientGates = parts.clientGates;
   }
 
-  /** Starts what does not run; each run has keys and a keyspace of its own. */
+  /** With fresh engines, whose data and logs lie in the folder, as the nodes' do. */
   static async start(folder: string, say: (line: string) => void): Promise<World> {
-    const engines = new Engines(say);
-    await engines.etcd("up");
-    await engines.cassandra("up");
-    rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
+    const engines = await Engines.start(folder, say);
     const topology = JSON.parse(readFileSync(join(ROOT, "regions", "topology.json"), "utf8")) as {
       readonly regions: Readonly<Record<string, { readonly dataCenter: string }>>;
     };
@@ -69,7 +66,6 @@ export class World {
     const etcdGates = new Map<string, readonly Gate[]>();
     const clientGates = new Map<string, Gate>();
     const farDoors = new Map<string, DelayProxy>();
-    const run = Date.now().toString(36);
     const nodes: NodeProcess[] = [];
     for (const [at, site] of sites.entries()) {
       const gates = await Promise.all(
@@ -81,7 +77,7 @@ export class World {
       clientGates.set(site.node, door);
       const far = { clock, listen: "127.0.0.1:0", target: () => door.address, oneWayMs: FAR_MS };
       farDoors.set(site.node, await DelayProxy.listen(far));
-      nodes.push(new NodeProcess(configOf({ site, port, regions, dataCenters: topology.regions, gates, run }), folder));
+      nodes.push(new NodeProcess(configOf({ site, port, regions, dataCenters: topology.regions, gates, engines }), folder));
     }
     const world = new World({ engines, regions, nodes, etcdGates, clientGates }, farDoors);
     await init(nodes[0] as NodeProcess);
@@ -122,11 +118,13 @@ export class World {
     return sums;
   }
 
-  /** Nodes and doors; the engines go on, as after `npm run engines -- up`. */
+  /** Everything; the engines' data is deleted, the logs of the nodes stay. */
   async stop(): Promise<void> {
     for (const node of this.nodes) node.resume();
     for (const gate of [...this.etcdGates.values()].flat()) gate.shut("open");
-    await Promise.all(this.nodes.map((node) => node.stop()));
+    const ends = await Promise.allSettled(this.nodes.map((node) => node.stop()));
+    await this.engines.wipe();
+    for (const end of ends) if (end.status === "rejected") throw end.reason;
     for (const gate of [...this.etcdGates.values(), ...this.clientGates.values()].flat()) gate.close();
     await Promise.all([...this.#farDoors.values()].map((door) => door.close()));
   }
@@ -147,9 +145,9 @@ function configOf(options: {
   readonly regions: readonly string[];
   readonly dataCenters: Readonly<Record<string, { readonly dataCenter: string }>>;
   readonly gates: readonly Gate[];
-  readonly run: string;
+  readonly engines: Engines;
 }) {
-  const { site, port, regions, dataCenters, gates, run } = options;
+  const { site, port, regions, dataCenters, gates, engines } = options;
   const own = regions.indexOf(site.region);
   const ordered = [...regions.slice(own), ...regions.slice(0, own)];
   const address = (offset: number) => `127.0.0.1:${port + offset}`;
@@ -160,10 +158,11 @@ function configOf(options: {
     peerListen: address(1),
     adminListen: address(2),
     healthListen: address(3),
-    etcd: { endpoints: gates.map((gate) => gate.address), prefix: `chaos-${run}/` },
+    etcd: { endpoints: gates.map((gate) => gate.address), prefix: "chaos/" },
     cassandra: {
-      contactPoints: ordered.map((region) => `127.0.0.${regions.indexOf(region) + 1}`),
-      keyspace: `chaos_${run}`,
+      contactPoints: ordered.map((region) => engines.cassandraMembers[regions.indexOf(region)]?.address ?? ""),
+      port: engines.cassandraMembers[0]?.port,
+      keyspace: "chaos",
       replicas: 1,
     },
     lease: LEASE,

@@ -5,7 +5,7 @@ import { ensureBuilt, ensureInstalled, root, run } from "./lib.mjs";
 await ensureInstalled();
 // The embedded profile measures the program as its user starts it.
 await ensureBuilt();
-const hooks = join(root, "scripts", "bench-hooks.mjs");
+const hooks = join(root, "scripts", "ts-hooks.mjs");
 const flags = ["--no-warnings", "--import", hooks];
 const { code } = await run(process.execPath, [...flags, join(root, "bench", "main.ts"), ...process.argv.slice(2)]);
 process.exitCode = code;
