@@ -80,9 +80,14 @@ export class World {
       nodes.push(new NodeProcess(configOf({ site, port, regions, dataCenters: topology.regions, gates, engines }), folder));
     }
     const world = new World({ engines, regions, nodes, etcdGates, clientGates }, farDoors);
-    await init(nodes[0] as NodeProcess);
-    await Promise.all(nodes.map((node) => node.start()));
-    return world;
+    try {
+      await init(nodes[0] as NodeProcess);
+      await Promise.all(nodes.map((node) => node.start()));
+      return world;
+    } catch (error) {
+      await world.stop();
+      throw error;
+    }
   }
 
   node(name: string): NodeProcess {

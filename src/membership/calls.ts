@@ -26,16 +26,21 @@ export class Calls {
     this.#options = options;
   }
 
+  get floor(): number {
+    return this.#floor;
+  }
+
   /**
    * Goes on in this era or begins it; answers whether it is a new one. What was remembered of the former is void then.
+   * `floor` is what it was when the read was sent that showed this header: other answers may have overtaken this one.
    * Throws CORRUPT when the coordinator's revision went back inside an era.
    */
-  enter(header: Header, incarnation: number): boolean {
+  enter(header: Header, incarnation: number, floor: number): boolean {
     const { cluster, revision } = header;
     const began = this.#era?.cluster !== cluster || this.#era.incarnation !== incarnation;
-    if (!began && revision < this.#floor) throw rewound(`its revision went from ${this.#floor} back to ${revision}`);
+    if (!began && revision < floor) throw rewound(`its revision went from ${floor} back to ${revision}`);
     if (began) this.#era = { cluster, incarnation };
-    this.#floor = revision;
+    this.#floor = began ? revision : Math.max(this.#floor, revision);
     return began;
   }
 

@@ -112,8 +112,9 @@ export class Sessions {
     const { calls, clock, telemetry, lease: times, placement: wanted } = this.#options;
     const hindered = this.#clockObstacle();
     if (hindered !== undefined) throw new MeridianError("CLOCK_UNSYNCED", hindered);
+    const { floor } = calls;
     const { placement, header } = await agreeOnPlacement(calls, wanted, !this.#placementSeen);
-    if (calls.enter(header, placement.incarnation)) this.#beginEra();
+    if (calls.enter(header, placement.incarnation, floor)) this.#beginEra();
     if (this.#distrust !== undefined) throw this.#distrust;
     this.#placementSeen = true;
     const lease = await NodeLease.grant({

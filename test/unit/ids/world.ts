@@ -107,7 +107,7 @@ export class TestNode {
       const calls = new Calls({ coordinator: this.way, clock, telemetry, deadlineMs: 500 });
       const read = await calls.survey("reading the placement", { ranges: [{ key: keys.placement }] });
       if ("header" in read) {
-        calls.enter(read.header, 0);
+        calls.enter(read.header, 0, 0);
         this.#lease = await NodeLease.grant({
           calls,
           clock,

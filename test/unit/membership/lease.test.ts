@@ -27,7 +27,7 @@ class Scene {
   grant(): Promise<NodeLease> {
     const telemetry = { log: () => {}, count: () => {} };
     const calls = new Calls({ coordinator: this.etcd, clock: this.clock, telemetry, deadlineMs: 60_000 });
-    calls.enter({ cluster: "memory", term: 1, revision: 1 }, 0);
+    calls.enter({ cluster: "memory", term: 1, revision: 1 }, 0, 0);
     return NodeLease.grant({
       calls,
       clock: this.clock,

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { MeridianError } from "../../../src/kernel/errors.ts";
+import { sleep } from "../../../src/kernel/timing.ts";
 import { keys, parsePlacement } from "../../../src/membership/keys.ts";
-import { Cluster, codeOf, LEASE, writes } from "./cluster.ts";
+import { Cluster, codeOf, LEASE, reads, writes } from "./cluster.ts";
 
 const PLACEMENT = { version: 1, shards: 2, regions: ["eu", "us"], incarnation: 0 };
 
@@ -91,6 +92,25 @@ describe("the placement", () => {
     await cluster.write(keys.placement, PLACEMENT);
     await cluster.clock.advance(10_000);
     expect(a.membership.state).toEqual({ kind: "member" });
+  });
+
+  it("may be told by an answer that others have overtaken: that is no coordinator that was rewound", async () => {
+    const cluster = new Cluster();
+    const a = await cluster.started("eu", "a");
+    a.way.renewals("lost");
+    a.doctor.answered = async (answer, txn) => {
+      if (!reads(keys.placement)(txn) || a.membership.lease() !== undefined) return answer;
+      // Its watch tells of a later revision while this answer is on its way.
+      await cluster.write(keys.node("us", "b"), undefined);
+      await cluster.write(cluster.homeKey(cluster.conversation("eu")), { home: "us" });
+      await sleep(cluster.clock, 50);
+      return answer;
+    };
+    await cluster.clock.advance(LEASE.leaseTtlMs);
+    a.way.renewals("pass");
+    await cluster.clock.advance(2 * LEASE.leaseTtlMs);
+    expect(a.membership.state).toEqual({ kind: "member" });
+    expect(a.logged("membership.not-joined")).toEqual([]);
   });
 
   it("that vanishes is a loss and no beginning: nobody puts it anew", async () => {
