@@ -13,8 +13,13 @@ import { LEASE, type World } from "./world.ts";
 export interface Scene {
   readonly world: World;
   readonly leaders: Leaders;
-  /** From here on the load's stalls are measured; told again, from there on. */
+  /** Something is about to break: stalls are measured from here on. */
   readonly struck: () => void;
+  /**
+   * Waits until each of the conversations has an acknowledged send that was begun after the strike. What stalls from here on
+   * is the mending's.
+   */
+  readonly recovered: (conversations: Iterable<string>) => Promise<void>;
 }
 
 export interface Effect {
@@ -31,7 +36,7 @@ export interface Effect {
 export interface Fault {
   readonly name: string;
   readonly does: string;
-  /** How long the worst conversation may do without an acknowledged send, where the design promises it. */
+  /** How long the worst conversation may do without an acknowledged send after the strike, where the design promises it. */
   readonly stallBoundMs?: number;
   /** Whether it may run beside another one. */
   readonly pairs: boolean;
@@ -53,6 +58,7 @@ export const FAULTS: readonly Fault[] = [
       scene.struck();
       await process.kill();
       const epochs = await scene.leaders.risen(led);
+      await scene.recovered(led.keys());
       await process.start();
       return leadersMoved(`killed ${node}, which led ${led.size} conversations`, led, epochs);
     },
@@ -62,7 +68,7 @@ export const FAULTS: readonly Fault[] = [
     does: "kill -9 of all nodes of the first region, and a new start",
     stallBoundMs: LEADER_LOSS_MS,
     pairs: false,
-    run: async ({ world, leaders, struck }) => {
+    run: async ({ world, leaders, struck, recovered }) => {
       const [region = ""] = world.regions;
       const nodes = world.nodesIn(region);
       const led = await ledBy(
@@ -72,6 +78,7 @@ export const FAULTS: readonly Fault[] = [
       struck();
       await Promise.all(nodes.map((node) => node.kill()));
       const epochs = await leaders.risen(led);
+      await recovered(led.keys());
       await Promise.all(nodes.map((node) => node.start()));
       return leadersMoved(`killed the ${nodes.length} nodes of ${region}, which led ${led.size} conversations`, led, epochs);
     },
@@ -81,12 +88,12 @@ export const FAULTS: readonly Fault[] = [
     does: "SIGSTOP of the node that leads most for twice the lease's TTL, then SIGCONT",
     stallBoundMs: LEADER_LOSS_MS,
     pairs: true,
-    run: async ({ world, leaders, struck }) => {
+    run: async ({ world, leaders, struck, recovered }) => {
       const { node, led } = await leaders.busiest();
       const process = world.node(node);
       struck();
       process.pause();
-      const [epochs] = await Promise.all([leaders.risen(led), sleep(clock, 2 * LEASE.ttlMs)]);
+      const [epochs] = await Promise.all([leaders.risen(led), recovered(led.keys()), sleep(clock, 2 * LEASE.ttlMs)]);
       process.resume();
       await process.ready();
       return leadersMoved(`stopped ${node} for ${2 * LEASE.ttlMs} ms, which led ${led.size} conversations`, led, epochs);
@@ -97,12 +104,13 @@ export const FAULTS: readonly Fault[] = [
     does: "SIGTERM of the node that leads most, and a new start",
     stallBoundMs: DRAIN_MS,
     pairs: true,
-    run: async ({ world, leaders, struck }) => {
+    run: async ({ world, leaders, struck, recovered }) => {
       const { node, led } = await leaders.busiest();
       const process = world.node(node);
       struck();
       const code = await process.stop();
       const epochs = await leaders.risen(led);
+      await recovered(led.keys());
       await process.start();
       const effect = leadersMoved(
         `asked ${node} to stop, which led ${led.size} conversations; it ended with ${code}`,
@@ -260,11 +268,11 @@ async function etcdFault({ world, struck }: Scene, members: readonly string[], l
   return signsOf(`killed ${members.join(", ")} for ${lastsMs} ms`, before, await world.counters(), names);
 }
 
-async function etcdWayFault({ world, leaders, struck }: Scene, state: GateState): Promise<Effect> {
+async function etcdWayFault({ world, leaders, struck, recovered }: Scene, state: GateState): Promise<Effect> {
   const { node, led } = await leaders.busiest();
   struck();
   shutEtcd(world, node, state);
-  const [epochs] = await Promise.all([leaders.risen(led), sleep(clock, 2 * LEASE.ttlMs)]);
+  const [epochs] = await Promise.all([leaders.risen(led), recovered(led.keys()), sleep(clock, 2 * LEASE.ttlMs)]);
   shutEtcd(world, node, "open");
   await world.node(node).ready();
   return leadersMoved(`shut the way between ${node} and etcd (${state}), which led ${led.size} conversations`, led, epochs);

@@ -38,7 +38,10 @@ export function summaryOf(chaos: ChaosReport): Summary {
     diverged: violations("G1", "G5"),
     expired: counts.expired,
     rejected: counts.rejected,
-    longestStallMs: Math.max(0, ...befallen.map(({ longestStallMs }) => longestStallMs)),
+    longestStallMs: Math.max(
+      0,
+      ...befallen.map(({ longestStallMs, mendingStallMs = 0 }) => Math.max(longestStallMs, mendingStallMs)),
+    ),
     problems: [...problemsOf(chaos), ...behind],
   };
 }
@@ -76,8 +79,8 @@ export function markdown(chaos: ChaosReport): string {
       seconds(summary.longestStallMs),
     ]),
     "",
-    "| at | fault | what shows its effect | longest stall | bound |",
-    "|---|---|---|---|---|",
+    "| at | fault | what shows its effect | longest stall | bound | while mended |",
+    "|---|---|---|---|---|---|",
     ...chaos.befallen.map(befallenRow),
     "",
     "```",
@@ -100,15 +103,10 @@ export function facts(chaos: ChaosReport): object {
   return { summary: summaryOf(chaos), befallen: chaos.befallen, checks };
 }
 
-function befallenRow({ names, atMs, effects, longestStallMs, stallBoundMs }: Befallen): string {
+function befallenRow({ names, atMs, effects, longestStallMs, stallBoundMs, mendingStallMs }: Befallen): string {
   const signs = effects.map(({ what, signs, problems }) => `${what}: ${[...signs, ...problems].join(", ")}`).join("; ");
-  return row([
-    seconds(atMs),
-    names.join(" + "),
-    signs,
-    seconds(longestStallMs),
-    stallBoundMs === undefined ? "" : seconds(stallBoundMs),
-  ]);
+  const times = [longestStallMs, stallBoundMs, mendingStallMs].map((ms) => (ms === undefined ? "" : seconds(ms)));
+  return row([seconds(atMs), names.join(" + "), signs, ...times]);
 }
 
 function row(cells: readonly string[]): string {

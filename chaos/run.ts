@@ -16,6 +16,7 @@ import { Chat } from "./chat.ts";
 import { clock } from "./clock.ts";
 import type { Effect, Fault } from "./faults.ts";
 import { Leaders } from "./leaders.ts";
+import { Stalls } from "./stalls.ts";
 import type { World } from "./world.ts";
 
 export interface ChaosOptions {
@@ -34,8 +35,10 @@ export interface Befallen {
   readonly names: readonly string[];
   readonly atMs: number;
   readonly effects: readonly Effect[];
-  /** The longest time that a conversation had no acknowledged send, from the fault to the calm after it. */
+  /** The longest time that a conversation had no acknowledged send, from the strike on. */
   readonly longestStallMs: number;
+  /** Likewise once all had recovered: while what was broken came back. Undefined where nothing was waited for. */
+  readonly mendingStallMs: number | undefined;
   readonly stallBoundMs: number | undefined;
 }
 
@@ -94,7 +97,13 @@ async function befall(
     for await (const chosen of plan(faults, pairsUntilMs === 0 ? 0 : startedMs + pairsUntilMs, random)) {
       say(`${chosen.map(({ does }) => does).join("; and at once: ")}`);
       const atMs = clock.monotonicMs() - startedMs;
-      const scene = { world, leaders, struck: () => load.measureFrom(clock.monotonicMs()) };
+      const stalls = new Stalls(load);
+      const scene = {
+        world,
+        leaders,
+        struck: () => stalls.begin(),
+        recovered: (names: Iterable<string>) => stalls.recovered(names),
+      };
       const effects = await Promise.all(chosen.map((fault) => fault.run(scene)));
       for (const { epochs } of effects) tellEpochs(recorder, regions, epochs);
       await sleep(clock, CALM_MS);
@@ -103,12 +112,12 @@ async function befall(
         names: chosen.map(({ name }) => name),
         atMs,
         effects,
-        longestStallMs: load.longestStallMs(),
+        ...stalls.end(),
         stallBoundMs: second === undefined ? only?.stallBoundMs : undefined,
       };
       befallen.push(one);
       for (const { what, signs, problems } of effects) say(`  ${what}: ${[...signs, ...problems].join(", ")}`);
-      say(`  longest stall ${(one.longestStallMs / 1_000).toFixed(1)} s`);
+      say(`  longest stall ${told(one.longestStallMs)}, while it was mended ${told(one.mendingStallMs)}`);
     }
     await load.stop();
     const behind = await fleet.catchUp(conversations);
@@ -120,6 +129,10 @@ async function befall(
     await fleet.close();
     await recorder.end();
   }
+}
+
+function told(ms: number | undefined): string {
+  return ms === undefined ? "not told apart" : `${(ms / 1_000).toFixed(1)} s`;
 }
 
 /** Each of the faults, then pairs of them while there is time. */
