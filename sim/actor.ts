@@ -69,7 +69,13 @@ export class Actor {
     const random = new SeededRandom(Math.imul(plan.seed, 77) + this.#cluster.actors.indexOf(this) * 100 + this.#starts);
     const ports = { network: network.from(name, this.#process.enter), clock: this.#clock, random, unheard: () => {} };
     this.#client = new Client(ports, { endpoints, agent: name });
-    for (const reading of this.readings) reading.begin(this.#client);
+    for (const reading of this.readings) if (reading.joined) reading.begin(this.#client);
+  }
+
+  /** A reader who comes later. */
+  join(reading: Reading): void {
+    reading.joined = true;
+    reading.begin(this.#client);
   }
 
   /** Its process is killed and started again: what it waited for it will never know. */
@@ -94,18 +100,19 @@ export class Actor {
     return new Promise((resolve) => this.#clock.after(ms, resolve));
   }
 
-  send({ sender, conversation, messages, key, deadlineMs }: SendOperation): void {
+  send({ sender, conversation, messages, key, content, deadlineMs }: SendOperation): void {
     for (let i = 0; i < messages; i += 1) {
       const producer = `${this.plan.name}.${this.#starts}/${sender}`;
       const stream = `${producer} ${conversation}`;
       const n = (this.#counts.get(stream) ?? 0) + 1;
       this.#counts.set(stream, n);
       this.#messages += 1;
-      const body = encoder.encode(key ?? `${this.plan.name}/${this.#messages}`);
+      const said = content ?? key ?? `${this.plan.name}/${this.#messages}`;
+      const body = encoder.encode(said);
       const sent: Sent = { producer, conversation, n };
       this.#pending.add(sent);
       const digest = digestOf({ type: "", body, ...(key === undefined ? {} : { key: encoder.encode(key) }) });
-      const words = `${producer} sends “${key ?? `${this.plan.name}/${this.#messages}`}” to ${conversation}`;
+      const words = `${producer} sends “${said}” to ${conversation}`;
       this.#cluster.recorder.take(
         {
           t: "send",

@@ -60,7 +60,7 @@ export class Cluster {
       open: (from, to) => this.links.open(from, to),
       telemetry: new NodeTelemetry("the network", this.trace, witness),
     });
-    this.etcd = new Etcd(clock, random.etcd);
+    this.etcd = new Etcd(clock, random.etcd, plan.leaseLateMs ?? 1_500);
     this.store = {
       replicas: plan.regions.flatMap((region) =>
         Array.from({ length: plan.replicasPerRegion }, (_, i) => new Replica(`${region}-r${i + 1}`)),

@@ -6,7 +6,7 @@ import type { Coordinator, LeaseAnswer, LeaseId, Txn, TxnAnswer, WatchAnswer, Wa
 import type { VirtualClock } from "./clock.ts";
 import type { Etcd } from "./etcd.ts";
 import type { Links } from "./links.ts";
-import type { Moment, Process } from "./process.ts";
+import type { Moment, Process, TxnFate } from "./process.ts";
 import type { SeededRandom } from "./random.ts";
 
 /** Out of 100 transactions that write: what becomes of them. */
@@ -47,27 +47,30 @@ export class Road implements Coordinator {
   }
 
   grant(ttlMs: number): Promise<LeaseAnswer> {
-    return this.#call("txn answer", () => this.#works.etcd.grant(ttlMs));
+    return this.#call("txn answer", "grant", () => this.#works.etcd.grant(ttlMs));
   }
 
   renew(lease: LeaseId): Promise<LeaseAnswer> {
     const { etcd } = this.#works;
-    return this.#call("renewal answer", () => etcd.renew(lease, this.#process.place), false);
+    return this.#call("renewal answer", lease, () => etcd.renew(lease, this.#process.place), false);
   }
 
   revoke(lease: LeaseId): Promise<void> {
-    return this.#call("txn answer", () => this.#works.etcd.revoke(lease) ?? null).then(() => {});
+    return this.#call("txn answer", "revoke", () => this.#works.etcd.revoke(lease) ?? null).then(() => {});
   }
 
   async txn(txn: Txn): Promise<TxnAnswer> {
     const { etcd, random, trouble } = this.#works;
     const writes = (txn.puts?.length ?? 0) + (txn.deletes?.length ?? 0) > 0;
     const fate = writes ? random.below(100) : 100;
+    const subject = txn.puts?.[0]?.key ?? txn.deletes?.[0] ?? "read";
     return new Promise((resolve, reject) => {
-      this.#process.leave("txn", () => {
-        if (fate < trouble.unknown) return this.#lose(txn, resolve);
+      this.#process.leave("txn", subject, () => {
+        const meant = this.#process.txns.take("txn", subject);
+        if (meant !== undefined) return this.#lose(txn, subject, meant, resolve);
+        if (fate < trouble.unknown) return this.#lose(txn, subject, this.#drawFate(), resolve);
         const answer = () => (fate < trouble.unknown + trouble.busy ? BUSY : etcd.txn(txn));
-        this.#call("txn answer", answer).then(resolve, (error: MeridianError) => {
+        this.#call("txn answer", subject, answer).then(resolve, (error: MeridianError) => {
           if (error.code === "UNAVAILABLE") resolve({ status: "unknown", cause: error });
           else reject(error);
         });
@@ -85,7 +88,7 @@ export class Road implements Coordinator {
   }
 
   /** Undefined as an answer: nobody is there to give one. */
-  #call<T>(moment: Moment, answer: () => T | undefined, needsLeader = true): Promise<T> {
+  #call<T>(moment: Moment, subject: string, answer: () => T | undefined, needsLeader = true): Promise<T> {
     const { clock, links, etcd, random } = this.#works;
     const { place } = this.#process;
     return new Promise((resolve, reject) => {
@@ -105,25 +108,29 @@ export class Road implements Coordinator {
         if (given === undefined) return fail();
         const told = given;
         clock.after(links.delayMs(ETCD, place), () => {
-          if (links.open(ETCD, place)) this.#process.answer(moment, () => resolve(told));
+          if (links.open(ETCD, place)) this.#process.answer(moment, subject, () => resolve(told));
           else fail();
         });
       });
     });
   }
 
-  #lose(txn: Txn, tell: (answer: TxnAnswer) => void): void {
-    const { clock, etcd, random, lateMs } = this.#works;
+  #drawFate(): TxnFate {
+    const { random, lateMs } = this.#works;
+    const fate = random.below(4);
+    const landMs = fate === 0 ? 5 : fate < 3 ? 5 + random.below(random.chance(1, 2) ? 400 : lateMs) : -1;
+    return { landMs, answerMs: 10 + random.below(300) };
+  }
+
+  #lose(txn: Txn, subject: string, { landMs, answerMs }: TxnFate, tell: (answer: TxnAnswer) => void): void {
+    const { clock, etcd } = this.#works;
     const land = () => {
       if (etcd.up) etcd.txn(txn);
       else clock.after(HELD_MS, land);
     };
-    const fate = random.below(4);
-    if (fate === 0) clock.after(5, land);
-    else if (fate < 3) clock.after(5 + random.below(random.chance(1, 2) ? 400 : lateMs), land);
-    const answerMs = 10 + random.below(300);
+    if (landMs >= 0) clock.after(landMs, land);
     clock.after(answerMs, () =>
-      this.#process.answer("txn answer", () => tell({ status: "unknown", cause: unavailable("no answer") })),
+      this.#process.answer("txn answer", subject, () => tell({ status: "unknown", cause: unavailable("no answer") })),
     );
   }
 

@@ -14,6 +14,7 @@ type Watcher = (events: readonly WatchEvent[]) => void;
 export class Etcd {
   readonly #clock: VirtualClock;
   readonly #random: SeededRandom;
+  readonly #lateMs: number;
   #keySpace = new KeySpace();
   #cluster = "etcd-1";
   #term = 1;
@@ -25,9 +26,11 @@ export class Etcd {
   /** Nobody is answered: there is no leader. */
   #silent = 0;
 
-  constructor(clock: VirtualClock, random: SeededRandom) {
+  /** Leases end up to `lateMs` after their time. */
+  constructor(clock: VirtualClock, random: SeededRandom, lateMs: number) {
     this.#clock = clock;
     this.#random = random;
+    this.#lateMs = lateMs;
     this.#expire();
   }
 
@@ -108,7 +111,7 @@ export class Etcd {
   /** As long as nobody leads, nothing ends. */
   #expire(): void {
     const now = this.#clock.monotonicMs();
-    const lateMs = this.#random.chance(1, 3) ? this.#random.below(1_500) : 0;
+    const lateMs = this.#random.chance(1, 3) ? this.#random.below(this.#lateMs + 1) : 0;
     if (this.up) for (const change of this.#keySpace.expire(now - lateMs)) this.#publish(change);
     this.#clock.after(EXPIRY_MS, () => this.#expire());
   }

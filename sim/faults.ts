@@ -1,6 +1,7 @@
 import { MeridianError } from "../src/kernel/errors.ts";
 import type { Cluster, RunningNode } from "./cluster.ts";
 import { regionOf } from "./links.ts";
+import type { Pick } from "./picks.ts";
 import type { Fault, FaultKind } from "./plan.ts";
 
 type Undo = () => void;
@@ -61,12 +62,26 @@ const FAULTS: { readonly [K in FaultKind]: Doing<K> } = {
       }),
   },
   "pause-at": {
-    say: ({ node, moment }) => `${node} will be paused at its next ${moment}`,
+    say: ({ node, moment, ...pick }) => `${node} will be paused at ${sayPick(moment, pick)}`,
     begin: (cluster, fault) => stopAt(cluster, fault, "is paused"),
   },
   "suspend-at": {
-    say: ({ node, moment }) => `the machine of ${node} will be suspended at its next ${moment}`,
+    say: ({ node, moment, ...pick }) => `the machine of ${node} will be suspended at ${sayPick(moment, pick)}`,
     begin: (cluster, fault) => stopAt(cluster, fault, "is suspended with its machine"),
+  },
+  copies: {
+    say: ({ node, of, reach, lateMs, ...pick }) =>
+      `${node}'s ${sayPick(of, pick)} will reach ${reach.join(" and ") || "nobody"}, ` +
+      `and the others ${lateMs > 0 ? `${lateMs} ms later` : "never"}`,
+    begin: (cluster, { node, of, reach, lateMs, ...pick }) =>
+      onNode(cluster, node, ({ process }) => void process.copies.add(of, pick, { reach, lateMs })),
+  },
+  "lose-txn": {
+    say: ({ node, landMs, answerMs, ...pick }) =>
+      `the answer to ${node}'s ${sayPick("transaction", pick)} will be lost, and known to be so after ${answerMs} ms; ` +
+      `it lands ${landMs < 0 ? "never" : `after ${landMs} ms`}`,
+    begin: (cluster, { node, landMs, answerMs, ...pick }) =>
+      onNode(cluster, node, ({ process }) => void process.txns.add("txn", pick, { landMs, answerMs })),
   },
   suspend: {
     say: ({ node }) => `the machine of ${node} is suspended`,
@@ -163,6 +178,10 @@ const FAULTS: { readonly [K in FaultKind]: Doing<K> } = {
       return () => replica?.start();
     },
   },
+  "disk-loss": {
+    say: ({ replica }) => `the replica ${replica} gets an empty disk, and nobody repairs it`,
+    begin: (cluster, { replica: place }) => void cluster.store.replicas.find((one) => one.place === place)?.loseDisk(),
+  },
   "store-trouble": {
     say: ({ lost, unheard, late }) => `of 100 copies of a write ${lost} are lost, ${unheard} not confirmed and ${late} late`,
     begin: (cluster, { lost, unheard, late }) => {
@@ -200,10 +219,13 @@ const FAULTS: { readonly [K in FaultKind]: Doing<K> } = {
   },
 };
 
+/** They only lie in wait, or their time means something else. */
+const LAID_OUT: ReadonlySet<FaultKind> = new Set(["pause-at", "suspend-at", "copies", "lose-txn", "elect"]);
+
 /** Begins a fault, and ends it in its time. */
 export function befall(cluster: Cluster, fault: Fault): void {
   const { say, begin } = FAULTS[fault.kind] as Doing<FaultKind>;
-  const lasting = fault.forMs > 0 && !fault.kind.endsWith("-at") && fault.kind !== "elect";
+  const lasting = fault.forMs > 0 && !LAID_OUT.has(fault.kind);
   cluster.trace.say(`FAULT: ${say(fault as never)}${lasting ? `, for ${fault.forMs} ms` : ""}`);
   const undo = begin(cluster, fault as never);
   if (undo === undefined) return;
@@ -219,9 +241,9 @@ export function sayFault(fault: Fault): string {
 
 /** Between a decision and its sending, or between an answer and its hearing: where a stop hurts most. */
 function stopAt(cluster: Cluster, fault: Of<"pause-at" | "suspend-at">, how: string): undefined {
-  const { kind, node, moment, forMs, timersLast } = fault;
+  const { kind, node, moment, forMs, timersLast, ...pick } = fault;
   onNode(cluster, node, ({ process, clock }) => {
-    process.arm(moment, () => {
+    process.arm(moment, pick, () => {
       process.pause();
       if (kind === "suspend-at") clock.suspend();
       cluster.trace.say(`${node} ${how}, at its ${moment}, for ${forMs} ms`);
@@ -234,6 +256,12 @@ function stopAt(cluster: Cluster, fault: Of<"pause-at" | "suspend-at">, how: str
     return undefined;
   });
   return undefined;
+}
+
+/** `next append about x, after 2 more`. */
+function sayPick(what: string, { about, skip = 0, count = 1 }: Pick): string {
+  const which = count === 1 ? `next ${what}` : `next ${count} × ${what}`;
+  return `${which}${about === undefined ? "" : ` about ${about}`}${skip === 0 ? "" : `, after ${skip} more`}`;
 }
 
 /** What befalls a process that is not there befalls nobody; its undoing is for that very process. */

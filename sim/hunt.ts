@@ -1,7 +1,7 @@
 import { fork } from "node:child_process";
 import type { Mutant } from "./mutants.ts";
 import type { Options } from "./options.ts";
-import { SCENARIOS } from "./scenarios.ts";
+import { SCENARIOS } from "./scenarios/index.ts";
 import type { Outcome } from "./workers.ts";
 
 interface Catch {

@@ -17,7 +17,7 @@ import type {
 } from "../src/ports/log-store.ts";
 import type { VirtualClock } from "./clock.ts";
 import { type Links, regionOf } from "./links.ts";
-import type { Moment, Process } from "./process.ts";
+import type { Copies, Moment, Process } from "./process.ts";
 import type { SeededRandom } from "./random.ts";
 import { type Cell, isAfter, isHigher, type Replica, type Undo } from "./replica.ts";
 
@@ -60,15 +60,17 @@ export class SimLogStore implements LogStore {
   }
 
   append(row: Row): Promise<"committed" | "unknown"> {
-    return this.#sent("append", () => {
+    const subject = `${row.conversation}#${row.firstSeq}`;
+    return this.#sent("append", subject, () => {
       this.#store.seen(row);
-      return this.#write((replica) => replica.writeRow(row));
+      return this.#write(subject, (replica) => replica.writeRow(row), this.#process.copies.take("row", subject));
     });
   }
 
   async read(conversation: string, fromSeq: number, { level, limitBytes }: ReadOptions): Promise<Page> {
     const merge = (answers: readonly (readonly Row[])[]) => mergeRows(answers);
-    const ask = (from: number) => this.#read(level, (replica) => replica.rows(conversation, from), merge);
+    const ask = (from: number) =>
+      this.#read(`${conversation}#${from}`, level, (replica) => replica.rows(conversation, from), merge);
     const rows = await ask(fromSeq);
     const { random } = this.#store;
     // A driver fetches a long answer in parts, and the next part may come of other replicas.
@@ -82,7 +84,10 @@ export class SimLogStore implements LogStore {
 
   saveCheckpoint(conversation: string, epoch: bigint, seq: number, bytes: Uint8Array): Promise<"committed" | "unknown"> {
     const cell = { stamp: [epoch, seq] as const, bytes };
-    return this.#sent("checkpoint", () => this.#write((replica) => replica.writeCell(`checkpoint ${conversation}`, cell)));
+    const key = `checkpoint ${conversation}`;
+    return this.#sent("checkpoint", key, () =>
+      this.#write(key, (replica) => replica.writeCell(key, cell), this.#process.copies.take("checkpoint", key)),
+    );
   }
 
   async loadCheckpoint(conversation: string): Promise<StoredCheckpoint | undefined> {
@@ -108,32 +113,36 @@ export class SimLogStore implements LogStore {
   }
 
   async #raise(key: string, cell: Cell): Promise<void> {
-    const outcome = await this.#write((replica) => replica.writeCell(key, cell));
+    const outcome = await this.#write(key, (replica) => replica.writeCell(key, cell));
     if (outcome === "unknown") throw new MeridianError("UNAVAILABLE", `whether ${key} was written is unknown`);
   }
 
   #readCell(key: string): Promise<Cell | undefined> {
     const merge = (cells: readonly (Cell | undefined)[]) =>
       cells.reduce((best, cell) => (cell !== undefined && (best === undefined || isHigher(cell, best)) ? cell : best), undefined);
-    return this.#read("quorum", (replica) => replica.cell(key), merge);
+    return this.#read(key, "quorum", (replica) => replica.cell(key), merge);
   }
 
   /** The request leaves the process unless that is stopped just now. */
-  #sent<T>(moment: Moment, send: () => Promise<T>): Promise<T> {
+  #sent<T>(moment: Moment, subject: string, send: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.#process.leave(moment, () => {
+      this.#process.leave(moment, subject, () => {
         send().then(resolve, reject);
       });
     });
   }
 
-  #write(apply: (replica: Replica) => Undo): Promise<"committed" | "unknown"> {
+  #write(subject: string, apply: (replica: Replica) => Undo, only?: Copies): Promise<"committed" | "unknown"> {
     const { replicas, clock } = this.#store;
     return new Promise((resolve) => {
       let onDisk = 0;
-      const end = (outcome: "committed" | "unknown") => this.#process.answer("append answer", () => resolve(outcome));
+      const end = (outcome: "committed" | "unknown") => this.#process.answer("append answer", subject, () => resolve(outcome));
       const forget = clock.after(ANSWER_MS, () => end("unknown"));
       for (const replica of replicas) {
+        if (only !== undefined && !only.reach.includes(replica.place)) {
+          if (only.lateMs > 0) this.#hint(replica, apply, only.lateMs);
+          continue;
+        }
         this.#copy(replica, apply, () => {
           onDisk += 1;
           if (onDisk !== quorumOf(replicas)) return;
@@ -171,16 +180,16 @@ export class SimLogStore implements LogStore {
     if (this.#store.random.below(100) < this.#store.hinted) this.#hint(replica, apply);
   }
 
-  #hint(replica: Replica, apply: (replica: Replica) => Undo): void {
+  #hint(replica: Replica, apply: (replica: Replica) => Undo, afterMs?: number): void {
     const { clock, random, hintMs } = this.#store;
     const land = () => {
       if (replica.up) replica.synced(apply(replica));
       else clock.after(HINT_AGAIN_MS, land);
     };
-    clock.after(1 + random.below(random.chance(1, 2) ? 1_500 : hintMs), land);
+    clock.after(afterMs ?? 1 + random.below(random.chance(1, 2) ? 1_500 : hintMs), land);
   }
 
-  #read<A, T>(level: ReadLevel, ask: (replica: Replica) => A, merge: (answers: readonly A[]) => T): Promise<T> {
+  #read<A, T>(subject: string, level: ReadLevel, ask: (replica: Replica) => A, merge: (answers: readonly A[]) => T): Promise<T> {
     const { replicas, clock, links } = this.#store;
     const { place } = this.#process;
     const asked = level === "local" ? this.#nearOnes() : replicas;
@@ -200,7 +209,7 @@ export class SimLogStore implements LogStore {
             answers.push(answer);
             if (answers.length < wanted) return;
             forget();
-            this.#process.answer("read answer", () => resolve(merge(answers)));
+            this.#process.answer("read answer", subject, () => resolve(merge(answers)));
           });
         });
       }

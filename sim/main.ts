@@ -6,7 +6,7 @@ import { MUTANTS } from "./mutants.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { report, story } from "./report.ts";
 import { type Result, run } from "./run.ts";
-import { SCENARIOS } from "./scenarios.ts";
+import { SCENARIOS } from "./scenarios/index.ts";
 import { shrink, sizeOf } from "./shrink.ts";
 import { drawPlan } from "./swarm.ts";
 import { type Outcome, serveParent, spread } from "./workers.ts";
@@ -39,11 +39,11 @@ async function main(options: Options): Promise<boolean> {
 /** A line each, which test/sim reads: `holds <name>` or `breaks <name>`. */
 async function scenarios(options: Options): Promise<boolean> {
   let good = true;
-  for (const { name, plan } of SCENARIOS) {
+  for (const { name, plan } of SCENARIOS.filter((scenario) => scenario.name.includes(options.only))) {
     const result = await run(plan);
     const [breach] = result.breaches;
     say(breach === undefined ? `holds ${name}` : `breaks ${name}: ${breach.guarantee}, ${breach.sentence}`);
-    if (breach !== undefined && options.story) for (const line of story(result)) say(line);
+    if (options.story) for (const line of story(result)) say(line);
     good &&= breach === undefined;
   }
   return good;

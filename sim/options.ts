@@ -15,6 +15,8 @@ export interface Options {
   readonly mutants: boolean;
   /** Runs the named scenarios instead. */
   readonly scenarios: boolean;
+  /** Only those whose name holds this. */
+  readonly only: string;
   readonly worker: boolean;
 }
 
@@ -25,7 +27,7 @@ const USAGE = `npm run sim -- [options]
   --jobs J       so many processes (default 1)
   --mutant NAME  with this bug built in (npm run sim:mutants lists them)
   --replay FILE  a history kept in a file; several times for several
-  --scenarios    the named histories (sim/scenarios.ts)
+  --scenarios    the named histories (sim/scenarios); --only "part of a name" for some of them
   --shrink       make the failing history smaller, and write it to --out FILE with --why "a sentence"
   --story        print the whole history in words`;
 
@@ -47,7 +49,7 @@ export function parseOptions(args: readonly string[]): Options {
     if (!(value >= 0)) throw new Error(`--${name} is a number, not ${text(name)}\n${USAGE}`);
     return value;
   };
-  const known = ["seed", "seeds", "minutes", "floor", "jobs", "mutant", "replay", "out", "why", ...FLAGS];
+  const known = ["seed", "seeds", "minutes", "floor", "jobs", "mutant", "replay", "out", "why", "only", ...FLAGS];
   const stranger = [...given.keys()].find((name) => !known.includes(name));
   if (stranger !== undefined) throw new Error(`there is no option --${stranger}\n${USAGE}`);
   const seed = text("seed") === undefined ? undefined : number("seed", 0);
@@ -65,6 +67,7 @@ export function parseOptions(args: readonly string[]): Options {
     why: text("why") ?? "",
     mutants: given.has("mutants"),
     scenarios: given.has("scenarios"),
+    only: text("only") ?? "",
     worker: given.has("worker"),
   };
 }

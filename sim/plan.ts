@@ -1,6 +1,7 @@
 import type { TxnTrouble } from "./coordinator.ts";
 import type { Trouble } from "./log-store.ts";
-import type { Moment } from "./process.ts";
+import type { Pick } from "./picks.ts";
+import type { Copies, Moment, TxnFate } from "./process.ts";
 
 /**
  * One history as it is planned: everything that will be done, and when. The rest (how long each frame takes, which write is
@@ -18,6 +19,8 @@ export interface Plan {
   /** The longest that a hint waits, and out of 100 missed writes those that become one. */
   readonly hintMs: number;
   readonly hinted: number;
+  /** How much later than its TTL a lease may end. Default: 1,500. */
+  readonly leaseLateMs?: number;
   /** The latest that a transaction of unknown outcome lands. */
   readonly lateTxnMs: number;
   readonly conversations: readonly string[];
@@ -54,6 +57,8 @@ export interface ReadingPlan {
   readonly handlerMs: number;
   /** Out of 100 messages: how many fail at the first try. */
   readonly fails: number;
+  /** When it begins; default: with the history. */
+  readonly fromMs?: number;
 }
 
 export type Operation = { readonly atMs: number } & (
@@ -65,6 +70,8 @@ export type Operation = { readonly atMs: number } & (
       readonly messages: number;
       /** Sent with this key, and this as its content, whoever sends it. */
       readonly key?: string;
+      /** Another content than its key's. */
+      readonly content?: string;
       /** Given up after this. */
       readonly deadlineMs?: number;
     }
@@ -72,17 +79,23 @@ export type Operation = { readonly atMs: number } & (
   | { readonly kind: "move"; readonly conversation: string; readonly region: string }
 );
 
+/** Stopped at that very call; with `timersLast` it then hears all that has come before it looks at its timers. */
+type Stop = { readonly node: string; readonly moment: Moment; readonly timersLast: boolean } & Pick;
+
 /** What is done to the world at `atMs`, and undone `forMs` later (0: it is over at once). */
 export type Fault = { readonly atMs: number; readonly forMs: number } & (
   | { readonly kind: "cut"; readonly from: string; readonly to: string; readonly bothWays: boolean }
   | { readonly kind: "slow"; readonly from: string; readonly to: string; readonly extraMs: number }
   | { readonly kind: "reset" | "half-open"; readonly place: string }
   | { readonly kind: "crash" | "leave" | "pause" | "suspend" | "freeze" | "unsynchronised" | "watch-cut"; readonly node: string }
-  | { readonly kind: "pause-at" | "suspend-at"; readonly node: string; readonly moment: Moment; readonly timersLast: boolean }
+  | ({ readonly kind: "pause-at" } & Stop)
+  | ({ readonly kind: "suspend-at" } & Stop)
+  | ({ readonly kind: "copies"; readonly node: string; readonly of: "row" | "checkpoint" } & Copies & Pick)
+  | ({ readonly kind: "lose-txn"; readonly node: string } & TxnFate & Pick)
   | { readonly kind: "step" | "lie"; readonly node: string; readonly byMs: number }
   | { readonly kind: "watch-lag"; readonly node: string; readonly lagMs: number }
   | { readonly kind: "region-lost"; readonly region: string }
-  | { readonly kind: "replica-down" | "power-loss"; readonly replica: string }
+  | { readonly kind: "replica-down" | "power-loss" | "disk-loss"; readonly replica: string }
   | ({ readonly kind: "store-trouble" } & Trouble)
   | ({ readonly kind: "txn-trouble" } & TxnTrouble)
   | { readonly kind: "elect"; readonly hears: readonly string[] }

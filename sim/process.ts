@@ -1,7 +1,23 @@
 import type { VirtualClock } from "./clock.ts";
+import { type Pick, Picks } from "./picks.ts";
 
 /** What a process can be stopped in the middle of: the request is on its way out, or the answer on its way in. */
 export type Moment = "append" | "append answer" | "read answer" | "checkpoint" | "txn" | "txn answer" | "renewal answer";
+
+/** What becomes of exactly this write: these replicas get it, the others never do, or so much later. */
+export interface Copies {
+  readonly reach: readonly string[];
+  /** 0: never. */
+  readonly lateMs: number;
+}
+
+/** What becomes of exactly this transaction: its answer is lost. */
+export interface TxnFate {
+  /** When it is applied; negative: never. */
+  readonly landMs: number;
+  /** When its sender is told that the outcome is unknown. */
+  readonly answerMs: number;
+}
 
 interface Waiting {
   readonly action: () => void;
@@ -18,7 +34,9 @@ export class Process {
   readonly #clock: VirtualClock;
   #waiting: Waiting[] = [];
   #state: "running" | "paused" | "dead" = "running";
-  #armed: { readonly moment: Moment; readonly pause: () => void } | undefined;
+  readonly #stops = new Picks<() => void>();
+  readonly copies = new Picks<Copies>();
+  readonly txns = new Picks<TxnFate>();
 
   constructor(place: string, clock: VirtualClock) {
     this.place = place;
@@ -40,24 +58,27 @@ export class Process {
   readonly ring = (action: () => void): void => this.#enter(action, true);
 
   /** As `enter`, unless the process is stopped right now, before it hears of it. */
-  answer(moment: Moment, action: () => void): void {
-    this.#strike(moment);
+  answer(moment: Moment, subject: string, action: () => void): void {
+    this.#strike(moment, subject);
     this.enter(action);
   }
 
   /** A request goes out, unless the process is stopped right now: after it decided to send, before it has sent. */
-  leave(moment: Moment, send: () => void): void {
-    this.#strike(moment);
+  leave(moment: Moment, subject: string, send: () => void): void {
+    this.#strike(moment, subject);
     this.enter(send);
   }
 
-  /** At the next such moment `pause` is called, which is to pause the process. */
-  arm(moment: Moment, pause: () => void): void {
-    this.#armed = { moment, pause };
+  /** At such a moment to come `pause` is called, which is to pause the process. */
+  arm(moment: Moment, pick: Pick, pause: () => void): void {
+    this.#stops.add(moment, pick, pause);
   }
 
+  /** Nothing more is meant for this process. */
   disarm(): void {
-    this.#armed = undefined;
+    this.#stops.clear();
+    this.copies.clear();
+    this.txns.clear();
   }
 
   pause(): void {
@@ -82,11 +103,8 @@ export class Process {
     else if (this.#state !== "dead") this.#waiting.push({ action, isTimer });
   }
 
-  #strike(moment: Moment): void {
-    const armed = this.#armed;
-    if (armed?.moment !== moment || this.#state !== "running") return;
-    this.#armed = undefined;
-    armed.pause();
+  #strike(moment: Moment, subject: string): void {
+    if (this.#state === "running") this.#stops.take(moment, subject)?.();
   }
 
   /** One after the other, each with all that follows from it; what comes meanwhile waits behind. */

@@ -14,6 +14,8 @@ import type { ReadingPlan } from "./plan.ts";
  */
 export class Reading {
   readonly plan: ReadingPlan;
+  /** Whether the application has begun to read. */
+  joined: boolean;
   readonly #cluster: Cluster;
   readonly #actor: Actor;
   /** Everything up to here was handled, or is a void. */
@@ -30,6 +32,7 @@ export class Reading {
     this.#cluster = cluster;
     this.#actor = actor;
     this.plan = plan;
+    this.joined = plan.fromMs === undefined;
   }
 
   get position(): number {

@@ -53,6 +53,13 @@ export class Replica {
     return lost.length;
   }
 
+  /** Another disk, empty, takes the place of the old one, and nobody repairs. */
+  loseDisk(): void {
+    this.losePower();
+    this.#rows.clear();
+    this.#cells.clear();
+  }
+
   writeRow(row: Row): Undo {
     const rows = this.#rows.get(row.conversation) ?? [];
     this.#rows.set(row.conversation, rows);

@@ -31,6 +31,10 @@ export async function run(plan: Plan): Promise<Result> {
     for (const actor of cluster.actors) actor.start();
     await clock.advance(BOOT_MS);
     for (const fault of plan.faults) clock.after(fault.atMs, () => befall(cluster, fault));
+    for (const actor of cluster.actors) {
+      for (const reading of actor.readings)
+        if (reading.plan.fromMs !== undefined) clock.after(reading.plan.fromMs, () => actor.join(reading));
+    }
     for (const operation of plan.operations) clock.after(operation.atMs, () => operate(cluster, operation));
     await passing(cluster, plan.troubledMs, () => false);
     heal(cluster);

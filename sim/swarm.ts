@@ -3,8 +3,9 @@
  * each. A history in which everything happens at once shows little, because nothing gets far enough to be broken.
  */
 import { regionOf } from "./links.ts";
+import type { Pick } from "./picks.ts";
 import type { ActorPlan, Fault, FaultKind, NodePlan, Operation, Plan, ReadingPlan } from "./plan.ts";
-import type { Moment } from "./process.ts";
+import type { Copies, Moment, TxnFate } from "./process.ts";
 import { SeededRandom } from "./random.ts";
 
 const REGIONS = ["east", "south", "west"];
@@ -45,6 +46,8 @@ const COMMON: readonly { readonly kind: FaultKind; readonly most: number; readon
   { kind: "elect", most: 6, oneIn: 2 },
   { kind: "no-etcd", most: 2, oneIn: 4 },
   { kind: "compact", most: 4, oneIn: 4 },
+  { kind: "copies", most: 6, oneIn: 2 },
+  { kind: "lose-txn", most: 6, oneIn: 2 },
 ];
 
 /**
@@ -53,8 +56,8 @@ const COMMON: readonly { readonly kind: FaultKind; readonly most: number; readon
  * together more often so, without anybody's knowing which bug it would find.
  */
 const THEMES: readonly (readonly FaultKind[])[] = [
-  ["store-trouble", "crash", "power-loss", "replica-down", "pause-at"],
-  ["txn-trouble", "elect", "watch-lag", "watch-cut", "leave", "compact"],
+  ["store-trouble", "copies", "crash", "power-loss", "replica-down", "pause-at"],
+  ["txn-trouble", "lose-txn", "elect", "watch-lag", "watch-cut", "leave", "compact"],
   ["suspend-at", "pause-at", "suspend", "step", "freeze", "slow", "elect", "watch-lag"],
 ];
 
@@ -221,9 +224,29 @@ class Swarm {
         return { ...base, kind };
       case "compact":
         return { ...once, kind };
+      case "copies":
+        return { ...once, kind, node, of: this.#oneIn(4) ? "checkpoint" : "row", ...this.#copies() };
+      case "lose-txn":
+        return { ...once, kind, node, ...this.#txnFate() };
+      case "disk-loss":
+        throw new Error("no rule survives the loss of a disk without a repair (R12): not in the mix");
       default:
         return { ...base, kind, node };
     }
+  }
+
+  /** Few copies of the next writes: what one recovery finds, the next one may not. */
+  #copies(): Copies & Pick {
+    const reach = REGIONS.flatMap((region) =>
+      Array.from({ length: this.#replicasPerRegion }, (_, i) => `${region}-r${i + 1}`),
+    ).filter(() => this.#oneIn(3));
+    return { skip: this.#below(3), count: this.#between(1, 4), reach, lateMs: this.#pick([0, 0, 1_000, 6_000, 20_000]) };
+  }
+
+  /** Of a write to the keys that say who leads. */
+  #txnFate(): TxnFate & Pick {
+    const about = this.#pick(["homes/", "shards/", "workers/"]);
+    return { about, landMs: this.#pick([-1, 0, 400, 3_500, 8_000]), answerMs: 10 + this.#below(700) };
   }
 
   #cut(): { from: string; to: string; bothWays: boolean } {

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import type { Plan } from "./plan.ts";
 import { report } from "./report.ts";
 import { run } from "./run.ts";
-import { SCENARIOS } from "./scenarios.ts";
+import { SCENARIOS } from "./scenarios/index.ts";
 import { drawPlan } from "./swarm.ts";
 
 /** What a worker says of one seed. */

@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
-import { SCENARIOS } from "../../sim/scenarios.ts";
+import { SCENARIOS } from "../../sim/scenarios/index.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const kept = readdirSync(new URL("regressions", import.meta.url)).map((file) => join("test", "sim", "regressions", file));

@@ -1,0 +1,118 @@
+import type { Pick } from "../picks.ts";
+import type { ActorPlan, Fault, NodePlan, Operation, Plan, ReadingPlan } from "../plan.ts";
+
+export interface Scenario {
+  readonly name: string;
+  /** What must hold although this happens. */
+  readonly story: string;
+  /** Seeded bugs (sim/mutants.ts) that it is there to find: lines whose removal breaks it. */
+  readonly finds: readonly string[];
+  readonly plan: Plan;
+}
+
+export const REGIONS = ["east", "south", "west"];
+/** Led in east, until somebody moves it. */
+export const TALK = "standup@east";
+/** Its leader at first. */
+export const LEADER = "east-1";
+
+export interface ScenarioOptions {
+  readonly story: string;
+  readonly finds?: readonly string[];
+  readonly faults: readonly Fault[];
+  readonly operations?: readonly Operation[];
+  /** Beside one node a region. */
+  readonly moreNodes?: readonly string[];
+  /** Nodes whose clocks are not right. */
+  readonly clocks?: Readonly<Record<string, Partial<NodePlan>>>;
+  /** Whether somebody speaks twenty times a second, besides `operations`; default: no. */
+  readonly busy?: boolean;
+  /** Who reads: clients by region; default: all. */
+  readonly readers?: readonly string[];
+  /** When they begin; default: with the history. */
+  readonly readFromMs?: number;
+  readonly troubledMs?: number;
+  readonly seed?: number;
+  /** Out of 100 writes that a replica missed: how many are remembered for it. Default: all. */
+  readonly hinted?: number;
+}
+
+/** One node and one replica a region; a client in each. */
+export function scenario(name: string, options: ScenarioOptions): Scenario {
+  const { story, finds = [], faults, operations = [], moreNodes = [], clocks = {}, readers = REGIONS } = options;
+  const nodes = [...REGIONS.map((region) => `${region}-1`), ...moreNodes];
+  const actors = REGIONS.map((region, i): ActorPlan => {
+    const cursor = (["application", "server", "none"] as const)[i] ?? "none";
+    const from = options.readFromMs === undefined ? {} : { fromMs: options.readFromMs };
+    const reading: ReadingPlan = { conversation: TALK, cursor, handlerMs: 0, fails: 0, ...from };
+    const prefers = [region, ...REGIONS.filter((other) => other !== region)];
+    return { name: `${region}-c`, region, prefers, reads: readers.includes(region) ? [reading] : [] };
+  });
+  return {
+    name,
+    story,
+    finds,
+    plan: {
+      seed: options.seed ?? 1,
+      regions: REGIONS,
+      nodes: nodes.map((node) => ({
+        name: node,
+        region: node.slice(0, node.lastIndexOf("-")),
+        monotonicRate: 1,
+        wallRate: 1,
+        offsetMs: 0,
+        errorMs: 1,
+        ...clocks[node],
+      })),
+      replicasPerRegion: 1,
+      linkMsMin: 2,
+      linkMsSpread: 4,
+      hintMs: 8_000,
+      hinted: options.hinted ?? 100,
+      leaseLateMs: 0,
+      lateTxnMs: 4_000,
+      conversations: [TALK],
+      actors,
+      troubledMs: options.troubledMs ?? 20_000,
+      faults: [...faults].sort((a, b) => a.atMs - b.atMs),
+      operations: [...(options.busy === true ? chatter() : []), ...operations].sort((a, b) => a.atMs - b.atMs),
+    },
+  };
+}
+
+/** Somebody says something twenty times a second. */
+function chatter(): Operation[] {
+  return Array.from({ length: 300 }, (_, i) => say(50 * i, `${REGIONS[i % 3]}-c`, { sender: `sender-${i % 2}` }));
+}
+
+/** A client sends. */
+export function say(
+  atMs: number,
+  actor: string,
+  more: Partial<Omit<Extract<Operation, { kind: "send" }>, "atMs" | "kind" | "actor">> = {},
+): Operation {
+  return { atMs, kind: "send", actor, sender: "ada", conversation: TALK, messages: 1, ...more };
+}
+
+export function move(atMs: number, region: string): Operation {
+  return { atMs, kind: "move", conversation: TALK, region };
+}
+
+export function crash(atMs: number, node: string, forMs: number): Fault {
+  return { atMs, forMs, kind: "crash", node };
+}
+
+/** Which replicas the next rows of a node reach; the others never get them. */
+export function rows(
+  atMs: number,
+  node: string,
+  reach: readonly string[],
+  more: Pick & { readonly lateMs?: number } = {},
+): Fault {
+  const { lateMs = 0, ...pick } = more;
+  return { atMs, forMs: 0, kind: "copies", node, of: "row", reach, lateMs, ...pick };
+}
+
+export function down(atMs: number, replica: string, forMs: number): Fault {
+  return { atMs, forMs, kind: "replica-down", replica };
+}

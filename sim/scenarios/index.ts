@@ -1,0 +1,9 @@
+/**
+ * Named histories: the situations that the protocol is made for, each alone, in a calm world. The general mix finds the same,
+ * sooner or later; these say it in a few lines, and each names the seeded bugs (sim/mutants.ts) that it is there to find.
+ */
+import type { Scenario } from "./build.ts";
+import { GENERAL } from "./general.ts";
+import { LOG } from "./log.ts";
+
+export const SCENARIOS: readonly Scenario[] = [...GENERAL, ...LOG];
