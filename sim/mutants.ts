@@ -426,6 +426,11 @@ export const MUTANTS: readonly Mutant[] = [
         find: "clock.monotonicMs() < this.#deadline.monotonicMs && clock.wallMs()",
         replace: "clock.wallMs()",
       },
+      {
+        file: "src/membership/lease.ts",
+        find: "return Math.min(this.#deadline.monotonicMs - monotonicMs, this.#deadline.wallMs - wallMs);",
+        replace: "return monotonicMs >= 0 ? this.#deadline.wallMs - wallMs : 0;",
+      },
     ],
   },
   {
@@ -436,6 +441,11 @@ export const MUTANTS: readonly Mutant[] = [
         file: "src/membership/lease.ts",
         find: "if (clock.monotonicMs() < this.#deadline.monotonicMs && clock.wallMs() < this.#deadline.wallMs) return true;",
         replace: "if (clock.monotonicMs() < this.#deadline.monotonicMs) return true;",
+      },
+      {
+        file: "src/membership/lease.ts",
+        find: "return Math.min(this.#deadline.monotonicMs - monotonicMs, this.#deadline.wallMs - wallMs);",
+        replace: "return wallMs >= 0 ? this.#deadline.monotonicMs - monotonicMs : 0;",
       },
     ],
   },

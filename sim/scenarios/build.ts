@@ -113,6 +113,21 @@ export function rows(
   return { atMs, forMs: 0, kind: "copies", node, of: "row", reach, lateMs, ...pick };
 }
 
+/** The next such transaction of a node: its answer is lost, and it lands so much later (negative: never). */
+export function loseTxn(atMs: number, node: string, about: string, landMs: number): Fault {
+  return { atMs, forMs: 0, kind: "lose-txn", node, about, landMs, answerMs: 700 };
+}
+
+/** A node hears of changes eight seconds late, or never. */
+export function deaf(atMs: number, node: string, forMs: number): Fault {
+  return { atMs, forMs, kind: "watch-lag", node, lagMs: 8_000 };
+}
+
+/** One sender says something every so often. */
+export function chat(actor: string, fromMs: number, toMs: number, everyMs: number): Operation[] {
+  return Array.from({ length: Math.floor((toMs - fromMs) / everyMs) }, (_, i) => say(fromMs + i * everyMs, actor));
+}
+
 export function down(atMs: number, replica: string, forMs: number): Fault {
   return { atMs, forMs, kind: "replica-down", replica };
 }

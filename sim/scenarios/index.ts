@@ -4,6 +4,8 @@
  */
 import type { Scenario } from "./build.ts";
 import { GENERAL } from "./general.ts";
+import { LEADERSHIP } from "./leadership.ts";
+import { LEASE } from "./lease.ts";
 import { LOG } from "./log.ts";
 
-export const SCENARIOS: readonly Scenario[] = [...GENERAL, ...LOG];
+export const SCENARIOS: readonly Scenario[] = [...GENERAL, ...LOG, ...LEADERSHIP, ...LEASE];

@@ -1,5 +1,5 @@
 /** What the log's rules (R3 to R10) are for: writes that stand at few replicas while leaders change. */
-import { crash, down, LEADER, rows, type Scenario, say, scenario } from "./build.ts";
+import { crash, down, LEADER, move, rows, type Scenario, say, scenario } from "./build.ts";
 
 export const LOG: readonly Scenario[] = [
   scenario("a row at one replica, which one recovery sees and the next one does not", {
@@ -44,5 +44,110 @@ export const LOG: readonly Scenario[] = [
     troubledMs: 12_000,
     faults: [crash(1_150, LEADER, 10_000), rows(1_200, "south-1", [], { skip: 1, count: 9 }), crash(5_500, "south-1", 6_000)],
     operations: [say(500, "east-c"), say(1_100, "east-c"), say(1_100, "west-c"), say(7_000, "west-c", { sender: "bob" })],
+  }),
+  scenario("a takeover that is overtaken while it writes the tail again", {
+    story: "What it writes again lands at a quorum, but too late: somebody else leads, who did not see it. It says nothing.",
+    finds: ["no-look-after-rewrite"],
+    hinted: 0,
+    readFromMs: 13_000,
+    troubledMs: 14_000,
+    faults: [
+      rows(1_000, LEADER, ["south-r1"], { count: 9 }),
+      crash(1_300, LEADER, 12_000),
+      { atMs: 1_400, forMs: 6_000, kind: "pause-at", node: "south-1", moment: "append", about: "#2", timersLast: false },
+      down(5_300, "south-r1", 7_000),
+    ],
+    operations: [say(500, "east-c"), say(1_100, "east-c"), say(8_600, "west-c", { sender: "bob" })],
+  }),
+  scenario("a row under a higher epoch that chains on to nothing", {
+    story: "Its leader died with a gap in the log below it. It must not be taken, although nothing else stands there.",
+    finds: ["latest-row-without-chain"],
+    hinted: 0,
+    readFromMs: 6_000,
+    troubledMs: 14_000,
+    faults: [
+      rows(1_000, LEADER, [], { about: "#2", count: 9 }),
+      rows(1_000, LEADER, ["west-r1"], { about: "#3", count: 9 }),
+      crash(1_300, LEADER, 12_000),
+      down(1_300, "west-r1", 4_500),
+      rows(1_300, "south-1", [], { about: "#3", count: 9 }),
+      crash(5_800, "south-1", 7_000),
+    ],
+    operations: [say(500, "east-c"), say(1_100, "east-c"), say(1_120, "east-c", { sender: "bob" }), say(4_000, "west-c")],
+  }),
+  scenario("two messages with one key, and the leader of the second one dies before it has committed anything", {
+    story: "The first one may still be adopted by the next leader: nobody may be told that it is refused.",
+    finds: ["refusal-without-barrier"],
+    hinted: 0,
+    readFromMs: 10_000,
+    troubledMs: 15_000,
+    faults: [
+      // The first message goes through a gateway that lives on, and reaches the second leader after the other one.
+      { atMs: 0, forMs: 14_000, kind: "cut", from: "west-c", to: LEADER, bothWays: true },
+      rows(5_000, LEADER, ["west-r1"], { count: 9 }),
+      crash(5_300, LEADER, 9_000),
+      down(5_300, "west-r1", 4_500),
+      { atMs: 5_300, forMs: 4_000, kind: "slow", from: "west", to: "south", extraMs: 300 },
+      rows(5_300, "south-1", [], { about: "#2", count: 9 }),
+      crash(9_800, "south-1", 5_000),
+    ],
+    operations: [
+      say(100, "west-c"),
+      say(5_100, "west-c", { key: "k" }),
+      say(7_000, "south-c", { key: "k", content: "another content" }),
+    ],
+  }),
+  scenario("a leader that is let go while its writes are under way, and its node goes on", {
+    story: "Nobody knows where they will land: the conversation is opened again only under a new epoch.",
+    finds: ["opened-twice", "own-checkpoint-means-idle"],
+    hinted: 0,
+    troubledMs: 9_000,
+    faults: [rows(1_000, LEADER, [], { count: 99 })],
+    operations: [say(300, "east-c", { messages: 40 }), say(1_100, "east-c"), move(1_300, "south"), say(7_000, "west-c")],
+  }),
+  scenario("a checkpoint that lands after a later one", {
+    story: "The later one stays: the conversation that was put aside goes on from its head.",
+    finds: ["checkpoint-by-clock"],
+    readFromMs: 13_000,
+    troubledMs: 14_000,
+    faults: [
+      { atMs: 200, forMs: 0, kind: "copies", node: LEADER, of: "checkpoint", reach: ["east-r1"], lateMs: 9_000 },
+      down(10_000, "east-r1", 3_000),
+    ],
+    operations: [say(300, "east-c", { messages: 50 }), say(400, "east-c", { messages: 10 }), say(10_500, "west-c")],
+  }),
+  scenario("a replica with an empty disk", {
+    story:
+      "Acknowledged rows stand at one replica only, which is out of reach; another row tells of them. Nobody leads until it is back.",
+    finds: ["stop-below-watermark"],
+    hinted: 0,
+    readFromMs: 9_000,
+    troubledMs: 12_000,
+    faults: [
+      rows(1_000, LEADER, ["east-r1", "south-r1"], { about: "#2" }),
+      rows(1_000, LEADER, ["west-r1"], { about: "#3", count: 9 }),
+      crash(1_400, LEADER, 10_000),
+      down(1_400, "east-r1", 6_000),
+      { atMs: 1_400, forMs: 0, kind: "disk-loss", replica: "south-r1" },
+    ],
+    operations: [say(500, "east-c"), say(1_100, "east-c"), say(1_250, "west-c")],
+  }),
+  scenario("a checkpoint while many batches are on their way", {
+    story: "They never arrive. The next leader must not take what they held for something that it has.",
+    finds: ["checkpoint-of-live-state"],
+    troubledMs: 8_000,
+    faults: [rows(1_000, LEADER, [], { skip: 5, count: 99 }), crash(1_600, LEADER, 6_000)],
+    operations: [say(500, "west-c", { messages: 20 }), say(1_000, "west-c", { messages: 60 }), say(5_000, "south-c")],
+  }),
+  scenario("a leader that loses its lease while it drains", {
+    story: "It writes no checkpoint any more: what is on its way would be in it.",
+    finds: ["checkpoint-of-a-lost-leader"],
+    hinted: 0,
+    troubledMs: 9_000,
+    faults: [
+      rows(1_000, LEADER, [], { count: 99 }),
+      { atMs: 1_350, forMs: 6_000, kind: "cut", from: LEADER, to: "etcd", bothWays: true },
+    ],
+    operations: [say(500, "west-c"), say(1_100, "west-c"), move(1_300, "south"), say(6_500, "south-c")],
   }),
 ];

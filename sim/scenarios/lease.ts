@@ -1,0 +1,44 @@
+/** The node's lease (design §5): clocks, and what the coordinator's answers are worth. */
+
+import type { Fault } from "../plan.ts";
+import { LEADER, type Scenario, say, scenario } from "./build.ts";
+
+/** It hears nothing of the coordinator any more, and goes on talking to everybody else. */
+function lonely(atMs: number, forMs: number): Fault {
+  return { atMs, forMs, kind: "cut", from: LEADER, to: "etcd", bothWays: true };
+}
+
+const SLOW = { monotonicRate: 0.672, wallRate: 0.672 };
+
+export const LEASE: readonly Scenario[] = [
+  scenario("a leader that is cut off from the coordinator, and its wall clock steps back", {
+    story: "Its monotonic clock knows better.",
+    finds: ["lease-on-wall-clock-alone"],
+    troubledMs: 7_000,
+    faults: [{ atMs: 900, forMs: 0, kind: "step", node: LEADER, byMs: -60_000 }, lonely(1_000, 6_000)],
+    operations: [say(500, "east-c")],
+  }),
+  scenario("a leader whose machine is suspended for longer than its lease", {
+    story: "Its monotonic clock stood still; its wall clock knows better.",
+    finds: ["lease-on-monotonic-clock-alone"],
+    troubledMs: 7_000,
+    faults: [{ atMs: 1_000, forMs: 6_000, kind: "suspend", node: LEADER }],
+    operations: [say(500, "east-c")],
+  }),
+  scenario("a leader with slow clocks is cut off from the coordinator", {
+    story: "The margin is for that.",
+    finds: ["lease-without-margin"],
+    clocks: { [LEADER]: SLOW },
+    troubledMs: 7_000,
+    faults: [lonely(1_000, 6_000)],
+    operations: [say(500, "east-c")],
+  }),
+  scenario("a leader with slow clocks to which the coordinator answers late, and then not at all", {
+    story: "What it was promised counts from when it asked.",
+    finds: ["lease-from-receipt"],
+    clocks: { [LEADER]: SLOW },
+    troubledMs: 12_000,
+    faults: [{ atMs: 500, forMs: 5_000, kind: "slow", from: "etcd", to: "east", extraMs: 700 }, lonely(5_500, 6_000)],
+    operations: [say(500, "east-c")],
+  }),
+];
