@@ -1,7 +1,7 @@
 /** The node's lease (design §5): clocks, and what the coordinator's answers are worth. */
 
 import type { Fault } from "../plan.ts";
-import { LEADER, type Scenario, say, scenario } from "./build.ts";
+import { chat, LEADER, type Scenario, scenario } from "./build.ts";
 
 /** It hears nothing of the coordinator any more, and goes on talking to everybody else. */
 function lonely(atMs: number, forMs: number): Fault {
@@ -15,15 +15,15 @@ export const LEASE: readonly Scenario[] = [
     story: "Its monotonic clock knows better.",
     finds: ["lease-on-wall-clock-alone"],
     troubledMs: 7_000,
-    faults: [{ atMs: 900, forMs: 0, kind: "step", node: LEADER, byMs: -60_000 }, lonely(1_000, 6_000)],
-    operations: [say(500, "east-c")],
+    faults: [{ atMs: 1_100, forMs: 0, kind: "step", node: LEADER, byMs: -60_000 }, lonely(1_000, 6_000)],
+    operations: chat("south-c", 500, 6_000, 200),
   }),
   scenario("a leader whose machine is suspended for longer than its lease", {
     story: "Its monotonic clock stood still; its wall clock knows better.",
     finds: ["lease-on-monotonic-clock-alone"],
     troubledMs: 7_000,
     faults: [{ atMs: 1_000, forMs: 6_000, kind: "suspend", node: LEADER }],
-    operations: [say(500, "east-c")],
+    operations: chat("south-c", 500, 6_000, 200),
   }),
   scenario("a leader with slow clocks is cut off from the coordinator", {
     story: "The margin is for that.",
@@ -31,14 +31,18 @@ export const LEASE: readonly Scenario[] = [
     clocks: { [LEADER]: SLOW },
     troubledMs: 7_000,
     faults: [lonely(1_000, 6_000)],
-    operations: [say(500, "east-c")],
+    operations: chat("south-c", 500, 6_000, 200),
   }),
   scenario("a leader with slow clocks to which the coordinator answers late, and then not at all", {
     story: "What it was promised counts from when it asked.",
     finds: ["lease-from-receipt"],
     clocks: { [LEADER]: SLOW },
     troubledMs: 12_000,
-    faults: [{ atMs: 500, forMs: 5_000, kind: "slow", from: "etcd", to: "east", extraMs: 700 }, lonely(5_500, 6_000)],
-    operations: [say(500, "east-c")],
+    faults: [
+      { atMs: 500, forMs: 7_000, kind: "slow", from: "etcd", to: "east", extraMs: 700 },
+      // What it asks does not arrive any more, but an answer is on its way.
+      { atMs: 5_000, forMs: 6_000, kind: "cut", from: LEADER, to: "etcd", bothWays: false },
+    ],
+    operations: chat("south-c", 500, 10_000, 200),
   }),
 ];
