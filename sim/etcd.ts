@@ -7,9 +7,16 @@ const EXPIRY_MS = 150;
 
 type Watcher = (events: readonly WatchEvent[]) => void;
 
+/** A lease that has ended, and when its keys go: its leader has proposed that, and it lands whoever leads by then. */
+interface Ending {
+  readonly term: number;
+  readonly atMs: number;
+}
+
 /**
  * The coordinator itself, as its present leader holds it: one linearizable key space with terms. Leases end late, and all of
- * them are extended when the leader changes; a deposed leader goes on answering keep-alives of those that still talk to it.
+ * them are extended when the leader changes, except that what the former one had proposed to end ends all the same; a deposed
+ * leader goes on answering keep-alives of those that still talk to it.
  */
 export class Etcd {
   readonly #clock: VirtualClock;
@@ -18,7 +25,9 @@ export class Etcd {
   #keySpace = new KeySpace();
   #cluster = "etcd-1";
   #term = 1;
-  readonly #leases = new Set<LeaseId>();
+  /** When each lease's time is up. */
+  readonly #leases = new Map<LeaseId, number>();
+  readonly #endings = new Map<LeaseId, Ending>();
   readonly #watchers = new Map<Watcher, string>();
   #deposed:
     | { readonly header: Header; readonly leases: ReadonlyMap<LeaseId, number>; readonly hears: (place: string) => boolean }
@@ -43,8 +52,9 @@ export class Etcd {
   }
 
   grant(ttlMs: number): LeaseAnswer {
-    const lease = this.#keySpace.grant(ttlMs, this.#clock.monotonicMs());
-    this.#leases.add(lease);
+    const now = this.#clock.monotonicMs();
+    const lease = this.#keySpace.grant(ttlMs, now);
+    this.#leases.set(lease, now + ttlMs);
     return { header: this.header, lease, ttlMs };
   }
 
@@ -56,11 +66,13 @@ export class Etcd {
       if (ttlMs !== undefined) return { header: deposed.header, lease, ttlMs };
     }
     if (!this.up) return undefined;
-    return { lease, ttlMs: this.#keySpace.renew(lease, this.#clock.monotonicMs()), header: this.header };
+    const isEnding = this.#endings.get(lease)?.term === this.#term;
+    return { lease, ttlMs: isEnding ? 0 : this.#prolong(lease), header: this.header };
   }
 
   revoke(lease: LeaseId): void {
     this.#leases.delete(lease);
+    this.#endings.delete(lease);
     this.#publish(this.#keySpace.revoke(lease));
   }
 
@@ -87,8 +99,7 @@ export class Etcd {
 
   /** Another leader: every lease gets its whole TTL again, and those that `hears` names hear the former one for a while. */
   elect(hears: (place: string) => boolean, deposedMs: number): void {
-    const now = this.#clock.monotonicMs();
-    const leases = new Map([...this.#leases].map((lease) => [lease, this.#keySpace.renew(lease, now)]));
+    const leases = new Map([...this.#leases.keys()].map((lease) => [lease, this.#prolong(lease)]));
     const deposed = { header: this.header, leases, hears };
     this.#term += 1;
     this.#deposed = deposed;
@@ -111,9 +122,23 @@ export class Etcd {
   /** As long as nobody leads, nothing ends. */
   #expire(): void {
     const now = this.#clock.monotonicMs();
-    const lateMs = this.#random.chance(1, 3) ? this.#random.below(this.#lateMs + 1) : 0;
-    if (this.up) for (const change of this.#keySpace.expire(now - lateMs)) this.#publish(change);
+    if (this.up) {
+      for (const [lease, endsAtMs] of this.#leases) {
+        if (endsAtMs > now || this.#endings.has(lease)) continue;
+        const lateMs = this.#random.chance(1, 3) ? this.#random.below(this.#lateMs + 1) : 0;
+        this.#endings.set(lease, { term: this.#term, atMs: now + lateMs });
+      }
+      for (const [lease, { atMs }] of this.#endings) if (atMs <= now) this.revoke(lease);
+    }
     this.#clock.after(EXPIRY_MS, () => this.#expire());
+  }
+
+  /** Its whole TTL from now on; 0 when it is gone. */
+  #prolong(lease: LeaseId): number {
+    const now = this.#clock.monotonicMs();
+    const ttlMs = this.#keySpace.renew(lease, now);
+    if (ttlMs > 0) this.#leases.set(lease, now + ttlMs);
+    return ttlMs;
   }
 
   #publish(change: Change | undefined): void {

@@ -308,12 +308,17 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "worker-claim-without-fence",
-    what: "A worker number is claimed without the guard of its fence (§7).",
+    what: "A worker number is claimed, and its first fence stored, without the guard of the fence that it was chosen by (§7).",
     patches: [
       {
         file: "src/ids/worker-claim.ts",
         find: "      { key: fenceKey(chosen.worker), modRevision: chosen.fence.revision },\n",
         replace: "",
+      },
+      {
+        file: "src/ids/fence.ts",
+        find: "        { key: keys.fence, modRevision: this.#revision },\n",
+        replace: "        ...(this.#untilMs === undefined ? [] : [{ key: keys.fence, modRevision: this.#revision }]),\n",
       },
     ],
   },
@@ -476,6 +481,12 @@ export const MUTANTS: readonly Mutant[] = [
         find: "    if (!this.alive()) return;\n    this.#deadline",
         replace: "    this.#deadline",
       },
+      { file: "src/membership/lease.ts", find: "calls.renew(this.id, this.leftMs())", replace: "calls.renew(this.id, 9_999)" },
+      {
+        file: "src/membership/lease.ts",
+        find: "{ ranges: [{ key: keys.placement }] }, this.leftMs())",
+        replace: "{ ranges: [{ key: keys.placement }] })",
+      },
       {
         file: "src/membership/lease.ts",
         find: "    this.#deadline = undefined;\n    return false;",
@@ -496,8 +507,13 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "id-fence-ignored",
-    what: "Ids are given out above the fence that is stored, and from the clock's present time on (§7).",
+    what: "A fence means nothing: ids go above it, begin below it, and a number is taken whose fence lies in the future (§7).",
     patches: [
+      {
+        file: "src/ids/worker-claim.ts",
+        find: "if (chosen.fence.untilMs >= startMsMax) {",
+        replace: "if (chosen.fence.untilMs < 0) {",
+      },
       { file: "src/ids/stream.ts", find: '    if (utcMs > untilMs) return { kind: "fenced", untilMs: utcMs };\n', replace: "" },
       { file: "src/ids/stream.ts", find: "Math.max(startMs, ID_EPOCH_MS)", replace: "Math.max(startMs * 0, ID_EPOCH_MS)" },
     ],
@@ -539,7 +555,7 @@ export const MUTANTS: readonly Mutant[] = [
         file: "src/gateway/subscription.ts",
         find: "      const unwatch = follower.watch(() => this.#wake());\n",
         replace:
-          "      const unwatch = await new Promise<() => void>((resolve) => this.#options.clock.after(500, () => resolve(follower.watch(() => this.#wake()))));\n",
+          "      let unwatch = () => {};\n      this.#gateway.clock.after(500, () => {\n        unwatch = follower.watch(() => this.#wake());\n      });\n",
       },
     ],
   },

@@ -33,6 +33,8 @@ export interface ScenarioOptions {
   readonly readFromMs?: number;
   readonly troubledMs?: number;
   readonly seed?: number;
+  /** How much later than its TTL a lease may end. Default: at once. */
+  readonly leaseLateMs?: number;
   /** Out of 100 writes that a replica missed: how many are remembered for it. Default: all. */
   readonly hinted?: number;
 }
@@ -69,7 +71,7 @@ export function scenario(name: string, options: ScenarioOptions): Scenario {
       linkMsSpread: 4,
       hintMs: 8_000,
       hinted: options.hinted ?? 100,
-      leaseLateMs: 0,
+      leaseLateMs: options.leaseLateMs ?? 0,
       lateTxnMs: 4_000,
       conversations: [TALK],
       actors,

@@ -45,4 +45,20 @@ export const LEASE: readonly Scenario[] = [
     ],
     operations: chat("south-c", 500, 10_000, 200),
   }),
+  scenario("a renewal that the coordinator's next leader accepts, when the one before has decided to end the lease", {
+    story: "Its answer comes after the deadline, and so counts for nothing.",
+    finds: ["late-renewal"],
+    clocks: { [LEADER]: SLOW },
+    leaseLateMs: 1_500,
+    seed: 2,
+    troubledMs: 9_000,
+    faults: [
+      // Nothing arrives for as long as the lease lasts; one renewal, sent just before its end, arrives after it.
+      { atMs: 1_000, forMs: 2_200, kind: "slow", from: "east", to: "etcd", extraMs: 60_000 },
+      { atMs: 3_200, forMs: 900, kind: "slow", from: "east", to: "etcd", extraMs: 600 },
+      { atMs: 4_000, forMs: 0, kind: "elect", hears: [] },
+      lonely(4_250, 3_000),
+    ],
+    operations: chat("south-c", 500, 8_000, 200),
+  }),
 ];
