@@ -78,6 +78,8 @@ export class Cluster {
       clock,
       links: this.links,
       random: random.etcd,
+      missed: (place, from, toldUpTo) =>
+        witness.breach("bug", `${place} watches from revision ${from} on, and was told of changes up to ${toldUpTo} only`),
       trouble: { unknown: 0, busy: 0 },
       lateMs: plan.lateTxnMs,
     };

@@ -2,6 +2,7 @@ import { keyOf } from "../src/adapters/memory/key-space.ts";
 import { MeridianError } from "../src/kernel/errors.ts";
 import { LIMITS } from "../src/kernel/limits.ts";
 import { BoundedQueue } from "../src/kernel/queue.ts";
+import { keys } from "../src/membership/keys.ts";
 import type { Coordinator, LeaseAnswer, LeaseId, Txn, TxnAnswer, WatchAnswer, WatchEvent } from "../src/ports/coordinator.ts";
 import type { VirtualClock } from "./clock.ts";
 import type { Etcd } from "./etcd.ts";
@@ -23,6 +24,8 @@ export interface RoadWorks {
   readonly clock: VirtualClock;
   readonly links: Links;
   readonly random: SeededRandom;
+  /** A process has begun to watch beyond changes that it was never told of. */
+  readonly missed: (place: string, from: number, toldUpTo: number) => void;
   trouble: TxnTrouble;
   /** The latest that a transaction of unknown outcome lands. */
   readonly lateMs: number;
@@ -40,6 +43,8 @@ export class Road implements Coordinator {
   readonly #watches = new Set<(error: MeridianError) => void>();
   /** Added to the way of every event. */
   lagMs = 0;
+  /** Up to which revision the process was told of every change that it watches for. */
+  #toldUpTo = 0;
 
   constructor(works: RoadWorks, process: Process) {
     this.#works = works;
@@ -70,7 +75,13 @@ export class Road implements Coordinator {
         if (meant !== undefined) return this.#lose(txn, subject, meant, resolve);
         if (fate < trouble.unknown) return this.#lose(txn, subject, this.#drawFate(), resolve);
         const answer = () => (fate < trouble.unknown + trouble.busy ? BUSY : etcd.txn(txn));
-        this.#call("txn answer", subject, answer).then(resolve, (error: MeridianError) => {
+        const told = (given: TxnAnswer) => {
+          // A list of shards tells of all changes up to its revision, as far as anybody depends on them.
+          if ("header" in given && txn.ranges?.some((range) => "prefix" in range && range.prefix === keys.shards) === true)
+            this.#toldUpTo = Math.max(this.#toldUpTo, given.header.revision);
+          resolve(given);
+        };
+        this.#call("txn answer", subject, answer).then(told, (error: MeridianError) => {
           if (error.code === "UNAVAILABLE") resolve({ status: "unknown", cause: error });
           else reject(error);
         });
@@ -157,6 +168,7 @@ export class Road implements Coordinator {
       const [events, ...rest] = underWay;
       if (events === undefined) return;
       underWay = rest;
+      for (const event of events) this.#toldUpTo = Math.max(this.#toldUpTo, revisionOf(event));
       // The header tells of the present, which may be far ahead of these events.
       const header = etcd.header;
       this.#process.enter(() => queue.push({ header, events }));
@@ -172,6 +184,11 @@ export class Road implements Coordinator {
       }
     };
     this.#watches.add(sever);
+    if (fromRevision > this.#toldUpTo + 1) {
+      const between = etcd.changesFrom(this.#toldUpTo + 1);
+      const isGone = between === "compacted" || between.some(({ revision }) => revision < fromRevision);
+      if (isGone) this.#works.missed(place, fromRevision, this.#toldUpTo);
+    }
     clock.after(links.delayMs(place, ETCD), () => {
       if (!this.#watches.has(sever)) return;
       if (!links.open(place, ETCD) || !etcd.up) return sever(unavailable("the coordinator is out of reach"));
@@ -196,4 +213,8 @@ const BUSY: TxnAnswer = { status: "not-applied", reason: "busy" };
 
 function unavailable(message: string): MeridianError {
   return new MeridianError("UNAVAILABLE", message);
+}
+
+function revisionOf(event: WatchEvent): number {
+  return event.type === "put" ? event.kv.modRevision : event.modRevision;
 }

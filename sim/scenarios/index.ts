@@ -3,9 +3,11 @@
  * sooner or later; these say it in a few lines, and each names the seeded bugs (sim/mutants.ts) that it is there to find.
  */
 import type { Scenario } from "./build.ts";
+import { CLIENTS } from "./clients.ts";
+import { COORDINATOR } from "./coordinator.ts";
 import { GENERAL } from "./general.ts";
 import { LEADERSHIP } from "./leadership.ts";
 import { LEASE } from "./lease.ts";
 import { LOG } from "./log.ts";
 
-export const SCENARIOS: readonly Scenario[] = [...GENERAL, ...LOG, ...LEADERSHIP, ...LEASE];
+export const SCENARIOS: readonly Scenario[] = [...GENERAL, ...LOG, ...LEADERSHIP, ...LEASE, ...COORDINATOR, ...CLIENTS];
