@@ -116,7 +116,13 @@ export class Cluster {
       network: network.from(name, process.enter),
       clock: own,
       random: new SeededRandom(Math.imul(this.plan.seed, 31) + 1_000 * this.#bornNodes),
-      telemetry: new NodeTelemetry(name, this.trace, this.witness, () => this.witness.leaders(this.nodes.values())),
+      telemetry: new NodeTelemetry(
+        name,
+        this.trace,
+        this.witness,
+        () => this.witness.leaders(this.nodes.values()),
+        expectedOf(this.plan),
+      ),
       counters: () => new Map(),
     });
     const services = [...node.services.clients, ...node.services.peers];
@@ -163,4 +169,10 @@ export class Cluster {
     await running.node.stop();
     if (this.nodes.get(name) === running) this.#bury(name);
   }
+}
+
+/** What nodes may rightly complain of: who restores a coordinator and forgets the incarnation is told so. */
+function expectedOf({ faults }: Plan): ReadonlySet<string> {
+  const isRewound = faults.some((fault) => fault.kind === "restore" && !fault.byTheBook);
+  return new Set(isRewound ? ["coordinator.rewound"] : []);
 }

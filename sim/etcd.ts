@@ -1,9 +1,11 @@
 import { type Change, KeySpace, keyOf } from "../src/adapters/memory/key-space.ts";
-import type { Header, LeaseAnswer, LeaseId, Txn, TxnAnswer, WatchEvent } from "../src/ports/coordinator.ts";
+import { encodeValue, keys, parsePlacement } from "../src/membership/keys.ts";
+import type { Header, KeyValue, LeaseAnswer, LeaseId, Txn, TxnAnswer, WatchEvent } from "../src/ports/coordinator.ts";
 import type { VirtualClock } from "./clock.ts";
 import type { SeededRandom } from "./random.ts";
 
 const EXPIRY_MS = 150;
+const ALL_KEYS = 100_000;
 
 type Watcher = (events: readonly WatchEvent[]) => void;
 
@@ -23,7 +25,8 @@ export class Etcd {
   readonly #random: SeededRandom;
   readonly #lateMs: number;
   #keySpace = new KeySpace();
-  #cluster = "etcd-1";
+  #backup: { readonly revision: number; readonly kvs: readonly KeyValue[] } = { revision: 1, kvs: [] };
+  readonly #cluster = "etcd-1";
   #term = 1;
   /** When each lease's time is up. */
   readonly #leases = new Map<LeaseId, number>();
@@ -106,6 +109,30 @@ export class Etcd {
     this.#clock.after(deposedMs, () => {
       if (this.#deposed === deposed) this.#deposed = undefined;
     });
+  }
+
+  /** All keys as they are now. */
+  backUp(): void {
+    const all = this.#keySpace.txn({ ranges: [{ prefix: keys.prefix, limit: ALL_KEYS }] });
+    const kvs = "ranges" in all ? (all.ranges[0]?.kvs ?? []) : [];
+    this.#backup = { revision: this.#keySpace.revision, kvs };
+  }
+
+  /**
+   * Goes back to the backup, or to nothing, and so to lower revisions; what stood on leases is gone. An operator who does it by
+   * the book raises the incarnation, too.
+   */
+  restore(byTheBook: boolean): void {
+    const { revision, kvs } = this.#backup;
+    this.#keySpace = new KeySpace({ start: { revision, kvs: kvs.filter(({ lease }) => lease === undefined) } });
+    this.#leases.clear();
+    this.#endings.clear();
+    this.#deposed = undefined;
+    this.#term += 1;
+    const placement = kvs.find(({ key }) => key === keys.placement);
+    if (!byTheBook || placement === undefined) return;
+    const { incarnation, ...rest } = parsePlacement(placement);
+    this.#keySpace.txn({ puts: [{ key: keys.placement, value: encodeValue({ ...rest, incarnation: incarnation + 1 }) }] });
   }
 
   silence(): () => void {

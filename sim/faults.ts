@@ -209,6 +209,21 @@ const FAULTS: { readonly [K in FaultKind]: Doing<K> } = {
     say: () => "the coordinator has no leader",
     begin: (cluster) => cluster.etcd.silence(),
   },
+  backup: {
+    say: () => "a backup of the coordinator is made",
+    begin: (cluster) => void cluster.etcd.backUp(),
+  },
+  restore: {
+    say: ({ byTheBook }) =>
+      `all nodes are killed, and the coordinator is restored from its backup${byTheBook ? "" : ", and nobody raises the incarnation"}`,
+    begin: (cluster, { byTheBook }) => {
+      for (const { name } of cluster.plan.nodes) cluster.crash(name, false);
+      cluster.etcd.restore(byTheBook);
+      return () => {
+        for (const { name } of cluster.plan.nodes) cluster.revive(name);
+      };
+    },
+  },
   compact: {
     say: () => "the coordinator forgets its history, and cuts the watches",
     begin: (cluster) => {

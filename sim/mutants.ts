@@ -286,8 +286,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "higher-checkpoint-ignored",
-    what: "A checkpoint of a higher epoch does not stop an opening (R8).",
+    what: "A checkpoint or row of a higher epoch does not stop an opening, nor does the mark (R8).",
     patches: [
+      { file: "src/membership/preparation.ts", find: "      if (epoch > mark) {", replace: "      if (epoch > mark || true) {" },
+      {
+        file: "src/sequencer/recovery.ts",
+        find: "    if (epoch >= this.#options.epoch && epoch > (this.metEpoch ?? -1n)) this.metEpoch = epoch;\n",
+        replace: "",
+      },
       {
         file: "src/sequencer/opening.ts",
         find: "    if (stored !== undefined && stored.epoch > tenure.epoch) return this.#meet(tenure, stored.epoch);\n",
@@ -297,12 +303,54 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "higher-row-ignored",
-    what: "Rows of higher epochs do not stop a recovery (R6).",
+    what: "Rows of higher epochs do not stop a recovery, nor does the mark (R6).",
     patches: [
+      { file: "src/membership/preparation.ts", find: "      if (epoch > mark) {", replace: "      if (epoch > mark || true) {" },
       {
         file: "src/sequencer/recovery.ts",
         find: "    if (epoch >= this.#options.epoch && epoch > (this.metEpoch ?? -1n)) this.metEpoch = epoch;\n",
         replace: "",
+      },
+    ],
+  },
+  {
+    name: "mark-compared-after-writing",
+    what: "The epoch mark is written first, and then compared with what is read (§5).",
+    patches: [
+      {
+        file: "src/membership/preparation.ts",
+        find: "    try {\n      const mark = markRead ??",
+        replace:
+          '    try {\n      await this.#bounded("raising the epoch mark", store.raiseEpochMark(claim.shard, epoch));\n      const mark = markRead ?? -1n +',
+      },
+    ],
+  },
+  {
+    name: "mark-not-compared",
+    what: "The epoch mark is not compared (§5).",
+    patches: [
+      { file: "src/membership/preparation.ts", find: "      if (epoch > mark) {", replace: "      if (epoch > mark || true) {" },
+    ],
+  },
+  {
+    name: "epoch-from-create-revision",
+    what: "The epoch is derived from when the shard key was created, not from its last change (§5).",
+    patches: [
+      {
+        file: "src/membership/shards.ts",
+        find: "    this.#news.set(key, news);\n",
+        replace:
+          "    const was = this.#news.get(key) as (ShardNews & { created?: number }) | undefined;\n    const created = was?.owner === undefined ? news.age : (was.created ?? was.age);\n    this.#news.set(key, Object.assign(news, { created }));\n",
+      },
+      {
+        file: "src/membership/shards.ts",
+        find: "modRevision: news.age });",
+        replace: "modRevision: news.age });\n    Object.assign(claim, { created });",
+      },
+      {
+        file: "src/membership/claim.ts",
+        find: "Math.max(this.modRevision, homeModRevision)",
+        replace: "Math.max((this as { created?: number }).created ?? this.modRevision, homeModRevision)",
       },
     ],
   },

@@ -32,13 +32,21 @@ export class NodeTelemetry implements Telemetry {
   readonly #trace: Trace;
   readonly #witness: Witness;
   readonly #changed: () => void;
+  readonly #expected: ReadonlySet<string>;
 
-  /** `changed`: a leadership has begun or is about to end. */
-  constructor(who: string, trace: Trace, witness: Witness, changed: () => void = () => {}) {
+  /** `changed`: a leadership has begun or is about to end. `expected`: what is no bug in this history. */
+  constructor(
+    who: string,
+    trace: Trace,
+    witness: Witness,
+    changed: () => void = () => {},
+    expected: ReadonlySet<string> = new Set(),
+  ) {
     this.#who = who;
     this.#trace = trace;
     this.#witness = witness;
     this.#changed = changed;
+    this.#expected = expected;
   }
 
   log(level: "debug" | "info" | "warn" | "error", event: string, fields: Fields = {}): void {
@@ -55,7 +63,8 @@ export class NodeTelemetry implements Telemetry {
       .join(", ");
     this.#trace.say(`${this.#who}: ${event}${told === "" ? "" : ` (${told})`}`);
     if (event === "feed.fork") this.#witness.breach("G1", `${this.#who} saw two histories: ${told}`);
-    else if (BUGS.has(event)) this.#witness.breach("bug", `${this.#who}: ${event} (${told}) ${String(fields.stack ?? "")}`);
+    else if (BUGS.has(event) && !this.#expected.has(event))
+      this.#witness.breach("bug", `${this.#who}: ${event} (${told}) ${String(fields.stack ?? "")}`);
   }
 
   count(): void {}

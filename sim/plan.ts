@@ -99,7 +99,8 @@ export type Fault = { readonly atMs: number; readonly forMs: number } & (
   | ({ readonly kind: "store-trouble" } & Trouble)
   | ({ readonly kind: "txn-trouble" } & TxnTrouble)
   | { readonly kind: "elect"; readonly hears: readonly string[] }
-  | { readonly kind: "no-etcd" | "compact" }
+  | { readonly kind: "no-etcd" | "compact" | "backup" }
+  | { readonly kind: "restore"; readonly byTheBook: boolean }
 );
 
 export type FaultKind = Fault["kind"];

@@ -228,8 +228,11 @@ class Swarm {
         return { ...once, kind, node, of: this.#oneIn(4) ? "checkpoint" : "row", ...this.#copies() };
       case "lose-txn":
         return { ...once, kind, node, ...this.#txnFate() };
+      case "backup":
+        return { ...once, kind };
+      case "restore":
       case "disk-loss":
-        throw new Error("no rule survives the loss of a disk without a repair (R12): not in the mix");
+        throw new Error(`${kind} is an operator's matter, and only in scenarios`);
       default:
         return { ...base, kind, node };
     }
