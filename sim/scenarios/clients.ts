@@ -17,15 +17,15 @@ export const CLIENTS: readonly Scenario[] = [
   scenario("a send is given up, and a copy of it arrives after that", {
     story: "What was called expired is never handed to anybody: a void took its place.",
     finds: ["skip-not-recorded"],
-    readFromMs: 8_000,
-    troubledMs: 9_000,
+    readFromMs: 15_000,
+    troubledMs: 16_000,
     faults: [
       // Its first gateway is in the south.
       ...["east-1", "west-1"].map((to): Fault => ({ atMs: 0, forMs: 3_900, kind: "cut", from: "west-c", to, bothWays: true })),
       // It is slow on its way from there; the sender has gone to another gateway meanwhile.
-      { atMs: 4_000, forMs: 2_600, kind: "slow", from: "south", to: "east", extraMs: 2_500 },
-      { atMs: 4_200, forMs: 0, kind: "reset", place: "west-c" },
+      { atMs: 11_000, forMs: 2_600, kind: "slow", from: "south", to: "east", extraMs: 2_500 },
+      { atMs: 11_200, forMs: 0, kind: "reset", place: "west-c" },
     ],
-    operations: [say(100, "west-c"), say(4_100, "west-c", { deadlineMs: 300 }), ...chat("east-c", 500, 8_000, 100)],
+    operations: [say(100, "west-c"), say(11_100, "west-c", { deadlineMs: 50 }), ...chat("east-c", 500, 15_000, 200)],
   }),
 ];

@@ -17,7 +17,7 @@ export const COORDINATOR: readonly Scenario[] = [
   scenario("a coordinator that has lost all it knew, and a write from before that lands late", {
     story: "It gives out the same revisions once more. The mark in the log store knows which were used.",
     finds: ["mark-compared-after-writing"],
-    seed: 1,
+    seed: 6,
     troubledMs: 30_000,
     readFromMs: 17_000,
     faults: [
