@@ -11,7 +11,7 @@ import { MemoryNetwork } from "./network.ts";
 import { NodeTelemetry } from "./node-telemetry.ts";
 import type { NodePlan, Plan } from "./plan.ts";
 import { Process } from "./process.ts";
-import { ProcessClock } from "./process-clock.ts";
+import { EPOCH_MS, ProcessClock } from "./process-clock.ts";
 import { SeededRandom } from "./random.ts";
 import { Recorder } from "./recorder.ts";
 import { Replica } from "./replica.ts";
@@ -35,7 +35,7 @@ export class Cluster {
   readonly plan: Plan;
   readonly clock = new VirtualClock();
   readonly trace = new Trace(this.clock);
-  readonly witness = new Witness();
+  readonly witness: Witness;
   readonly links: Links;
   readonly network: MemoryNetwork;
   readonly etcd: Etcd;
@@ -49,7 +49,11 @@ export class Cluster {
 
   constructor(plan: Plan) {
     this.plan = plan;
-    const { clock, witness } = this;
+    const { clock } = this;
+    const isHonest = !plan.faults.some(({ kind }) => kind === "lie");
+    const latestIdMs = () => EPOCH_MS + clock.monotonicMs() + LIMITS.clockErrorMs + LIMITS.idLeadMs;
+    this.witness = new Witness(isHonest ? latestIdMs : undefined);
+    const { witness } = this;
     const streams = STREAMS.map((name, i) => [name, new SeededRandom(Math.imul(plan.seed, 0x9e3779b1) + i)]);
     this.random = Object.fromEntries(streams) as Record<(typeof STREAMS)[number], SeededRandom>;
     const { random } = this;

@@ -1,4 +1,4 @@
-import { fork } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
 import type { Mutant } from "./mutants.ts";
 import type { Options } from "./options.ts";
 import { SCENARIOS } from "./scenarios/index.ts";
@@ -12,14 +12,17 @@ interface Catch {
   readonly scenario: string | undefined;
 }
 
-/** Each seeded bug in turn: seeds from 1 on until something breaks, and the scenarios. Answers whether all were found. */
+/**
+ * Each seeded bug in turn: the scenarios, and seeds from 1 on until something breaks, at most `--seeds` of them and `--minutes`
+ * a bug. Answers whether all were found, by the general mix or by a scenario.
+ */
 export async function hunt(options: Options, mutants: readonly Mutant[], say: (text: string) => void): Promise<boolean> {
   const wanted = mutants.filter(({ name }) => options.mutant === undefined || name === options.mutant);
   const waiting = [...wanted];
   const caught: Catch[] = [];
   const work = async () => {
     for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
-      const found = await chase(mutant, options.seeds);
+      const found = await chase(mutant, options);
       caught.push(found);
       const { name, by, seeds, scenario } = found;
       say(`| ${name} | ${by ?? "–"} | ${by === undefined ? "> " : ""}${seeds} | ${scenario ?? "–"} |`);
@@ -34,30 +37,61 @@ export async function hunt(options: Options, mutants: readonly Mutant[], say: (t
   return found === wanted.length;
 }
 
-/** A process with the bug built in runs the scenarios until one breaks, then seed after seed. */
-function chase({ name }: Mutant, limit: number): Promise<Catch> {
-  return new Promise((resolve, reject) => {
-    let scenario: string | undefined;
-    let seed = -1;
-    const child = fork(process.argv[1] ?? "", ["--worker", "--mutant", name]);
-    child.on("message", ({ failure }: Outcome) => {
-      if (seed < 0) {
-        if (failure !== undefined) scenario = SCENARIOS[-1 - seed]?.name;
-        seed = failure !== undefined || -seed === SCENARIOS.length ? 1 : seed - 1;
-      } else if (failure === undefined && seed < limit) {
-        seed += 1;
-      } else {
-        child.disconnect();
-        resolve({ name, by: failure?.guarantee, seeds: seed, scenario });
-        return;
-      }
+async function chase({ name }: Mutant, { seeds: limit, minutes }: Options): Promise<Catch> {
+  const suspect = new Suspect(name);
+  let scenario: string | undefined;
+  for (const number of scenariosFor(name)) {
+    if ((await suspect.breaks(number)) === undefined) continue;
+    scenario = SCENARIOS[-1 - number]?.name;
+    break;
+  }
+  const endMs = Date.now() + minutes * 60_000;
+  let by: string | undefined;
+  let seeds = 0;
+  while (by === undefined && seeds < limit && Date.now() < endMs) {
+    seeds += 1;
+    by = await suspect.breaks(seeds);
+  }
+  suspect.end();
+  return { name, by, seeds, scenario };
+}
+
+/** Their numbers, as workers know them; those that say that they find this bug come first. */
+function scenariosFor(name: string): readonly number[] {
+  const finds = (number: number) => SCENARIOS[-1 - number]?.finds.includes(name) === true;
+  const all = SCENARIOS.map((_, i) => -1 - i);
+  return [...all.filter(finds), ...all.filter((number) => !finds(number))];
+}
+
+/** A process with the bug built in. */
+class Suspect {
+  readonly #name: string;
+  #child: ChildProcess | undefined;
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  /** The guarantee that a seed, or a scenario with a number below 0, breaks. */
+  breaks(seed: number): Promise<string | undefined> {
+    const child = this.#child ?? fork(process.argv[1] ?? "", ["--worker", "--mutant", this.#name]);
+    this.#child = child;
+    return new Promise((resolve) => {
+      const exited = () => {
+        // A loop without end, or memory without end: found, though nobody could say so.
+        this.#child = undefined;
+        resolve("the process died");
+      };
+      child.once("exit", exited);
+      child.once("message", ({ failure }: Outcome) => {
+        child.off("exit", exited);
+        resolve(failure?.guarantee);
+      });
       child.send(seed);
     });
-    child.on("exit", (code) => {
-      // A loop without end, or memory without end: found, though nobody could say so.
-      if (code !== 0 && seed > 0) resolve({ name, by: "the process died", seeds: seed, scenario });
-      else if (code !== 0) reject(new Error(`the process with the mutant ${name} ended with ${code} in a scenario`));
-    });
-    child.send(seed);
-  });
+  }
+
+  end(): void {
+    this.#child?.disconnect();
+  }
 }

@@ -3,7 +3,7 @@ import type { VirtualClock } from "./clock.ts";
 import type { Process } from "./process.ts";
 
 /** Like the true time's own start. */
-const EPOCH_MS = Date.UTC(2026, 0, 1);
+export const EPOCH_MS = Date.UTC(2026, 0, 1);
 
 export interface ClockHabits {
   /** How fast its monotonic and its wall clock run; 1 is right. */

@@ -24,8 +24,18 @@ const VALUES: Readonly<Record<string, readonly [was: string, is: string]>> = {
   openConversations: ["20_000", "4"],
 };
 
-export const SMALL: readonly Patch[] = Object.entries(VALUES).map(([limit, [was, is]]) => ({
-  file: "src/kernel/limits.ts",
-  find: `\n  ${limit}: ${was},`,
-  replace: `\n  ${limit}: ${is},`,
-}));
+/** So few worker numbers for ids that each is soon held by somebody else. */
+const WORKERS: Patch = {
+  file: "src/ids/layout.ts",
+  find: "timeBits: 41, workerBits: 10, counterBits: 12",
+  replace: "timeBits: 41, workerBits: 4, counterBits: 18",
+};
+
+export const SMALL: readonly Patch[] = [
+  ...Object.entries(VALUES).map(([limit, [was, is]]) => ({
+    file: "src/kernel/limits.ts",
+    find: `\n  ${limit}: ${was},`,
+    replace: `\n  ${limit}: ${is},`,
+  })),
+  WORKERS,
+];

@@ -1,7 +1,10 @@
-import { decodeBatch } from "../src/log/batch.ts";
+import { IdLayout } from "../src/ids/layout.ts";
+import { type Batch, decodeBatch } from "../src/log/batch.ts";
 import type { MeridianNode } from "../src/node/node.ts";
 import type { Row } from "../src/ports/log-store.ts";
 import type { Guarantee } from "../src/verify/check.ts";
+
+const LAYOUT = new IdLayout();
 
 export interface Breach {
   readonly guarantee: Guarantee | "G9" | "bug";
@@ -14,12 +17,20 @@ export interface Breach {
  */
 export class Witness {
   readonly breaches: Breach[] = [];
+  /** The latest time that an id made now may have; infinite where clocks lie. */
+  readonly #latestIdMs: () => number;
+  /** Each id that was ever given out, and in which batch: also those of batches that nobody will ever see. */
+  readonly #ids = new Map<bigint, string>();
   readonly #rows = new Map<string, Uint8Array>();
   /** By conversation and hash. */
   readonly #batches = new Map<string, { readonly firstSeq: number; readonly lastSeq: number; readonly prevHash: string }>();
   /** For each seq the batch in which it was called committed, and by whom. */
   readonly #committed = new Map<string, { readonly hash: string; readonly who: string }>();
   readonly #epochs = new Map<string, { readonly epoch: bigint; readonly who: string }>();
+
+  constructor(latestIdMs: () => number = () => Number.POSITIVE_INFINITY) {
+    this.#latestIdMs = latestIdMs;
+  }
 
   breach(guarantee: Breach["guarantee"], sentence: string): void {
     this.breaches.push({ guarantee, sentence });
@@ -32,9 +43,24 @@ export class Witness {
     else if (known !== bytes && Buffer.compare(known, bytes) !== 0) {
       this.breach("G1", `two different rows are written at ${key}: one epoch was used twice (R3, R8)`);
     } else return;
-    const { hash, firstSeq: first, lastSeq, prevHash, watermark } = decodeBatch(conversation, bytes);
+    const batch = decodeBatch(conversation, bytes);
+    const { hash, firstSeq: first, lastSeq, prevHash, watermark } = batch;
+    if (!this.#batches.has(`${conversation} ${hash}`)) this.#idsOf(batch, key);
     this.#batches.set(`${conversation} ${hash}`, { firstSeq: first, lastSeq, prevHash });
     this.watermark(conversation, watermark.seq, watermark.hash, `the row at ${key}`);
+  }
+
+  #idsOf({ firstId, entries, hash }: Batch, key: string): void {
+    for (let i = 0; i < entries.length; i += 1) {
+      const id = firstId + BigInt(i);
+      const other = this.#ids.get(id);
+      if (other !== undefined)
+        this.breach("G5", `the id ${id} is given out twice, in the batches ${other} and ${hash} at ${key}`);
+      this.#ids.set(id, hash);
+    }
+    const aheadMs = LAYOUT.utcMsOf(firstId) - this.#latestIdMs();
+    if (aheadMs > 0)
+      this.breach("G5", `the id ${firstId} at ${key} lies ${aheadMs} ms further ahead than any honest clock allows`);
   }
 
   /** Everything up to there was called committed: so all watermarks must lie on one chain, also where batches end differently. */

@@ -7,12 +7,14 @@ const DEAF: Fault = { atMs: 1_000, forMs: 18_000, kind: "watch-lag", node: LEADE
 
 export const GENERAL: readonly Scenario[] = [
   scenario("a zombie paused between decision and write", {
+    finds: ["no-look-before-ack", "older-news-believed"],
     story:
       "It is paused when it is about to write, another takes over, and its write lands at a quorum hours too late: it is not acknowledged.",
     busy: true,
     faults: [DEAF, { atMs: 5_000, forMs: 6_000, kind: "suspend-at", node: LEADER, moment: "append", timersLast: true }],
   }),
   scenario("a zombie paused between write and ack", {
+    finds: ["dedup-not-rebuilt"],
     story: "Its write is committed, it sleeps through its lease, and wakes with the answer in its hand.",
     busy: true,
     faults: [DEAF, { atMs: 5_000, forMs: 6_000, kind: "suspend-at", node: LEADER, moment: "append answer", timersLast: true }],
@@ -30,6 +32,7 @@ export const GENERAL: readonly Scenario[] = [
     })),
   }),
   scenario("a write that one recovery sees and the next one does not", {
+    finds: ["ack-out-of-order"],
     story: "Writes stand at one replica only while leaders change: what one of them adopted, the next one has, too.",
     busy: true,
     faults: [
@@ -83,6 +86,7 @@ export const GENERAL: readonly Scenario[] = [
     })),
   }),
   scenario("a deposed leader of the coordinator goes on answering", {
+    finds: ["deposed-answer-accepted"],
     story: "The node renews its lease with it, while the new one lets the lease end.",
     busy: true,
     faults: [
@@ -96,6 +100,7 @@ export const GENERAL: readonly Scenario[] = [
     faults: [4_000, 6_000, 8_000, 11_000].map((atMs) => ({ atMs, forMs: 0, kind: "compact" as const })),
   }),
   scenario("a hot conversation is moved while it is written, and back, and again", {
+    finds: ["move-guarded-by-shard-key", "self-put-unguarded", "home-key-deleted-on-the-way-back", "epoch-from-shard-key-alone"],
     story: "Moves of unknown outcome land late, and no seq changes.",
     busy: true,
     faults: [{ atMs: 3_000, forMs: 14_000, kind: "txn-trouble", unknown: 50, busy: 10 }],

@@ -20,7 +20,7 @@ export const LEADERSHIP: readonly Scenario[] = [
   }),
   scenario("a transfer whose answer comes late", {
     story: "From when it is sent nothing is said under the old claim.",
-    finds: ["transfer-not-sealed"],
+    finds: ["transfer-not-sealed", "epoch-from-create-revision"],
     moreNodes: ["east-2"],
     troubledMs: 10_000,
     faults: [crash(500, "east-2", 4_500), loseTxn(4_900, "east-1", "shards/east/2", 0), deaf(4_900, "east-1", 5_000)],

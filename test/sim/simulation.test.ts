@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
+import { MUTANTS } from "../../sim/mutants.ts";
 import { SCENARIOS } from "../../sim/scenarios/index.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -32,6 +33,11 @@ describe("the named scenarios", () => {
 
   it.each(SCENARIOS)("hold: $name [G1] [G2] [G3]", ({ name }) => {
     expect(output.split("\n")).toContain(`holds ${name}`);
+  });
+
+  it("name seeded bugs that there are", () => {
+    const names = MUTANTS.map(({ name }) => name);
+    expect(SCENARIOS.flatMap(({ finds }) => finds).filter((name) => !names.includes(name))).toEqual([]);
   });
 });
 
