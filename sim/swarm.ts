@@ -22,7 +22,9 @@ const MOMENTS: readonly Moment[] = [
 
 /** A slice of the mix: how many faults of a kind a history has, when it has any. */
 const COMMON: readonly { readonly kind: FaultKind; readonly most: number; readonly oneIn: number }[] = [
+  // Two chances: six histories in ten lose a region.
   { kind: "region-lost", most: 2, oneIn: 2 },
+  { kind: "region-lost", most: 1, oneIn: 5 },
   { kind: "crash", most: 5, oneIn: 2 },
   { kind: "pause", most: 4, oneIn: 2 },
   { kind: "pause-at", most: 10, oneIn: 2 },
@@ -58,6 +60,7 @@ const COMMON: readonly { readonly kind: FaultKind; readonly most: number; readon
 const THEMES: readonly (readonly FaultKind[])[] = [
   ["store-trouble", "copies", "crash", "power-loss", "replica-down", "pause-at"],
   ["txn-trouble", "lose-txn", "elect", "watch-lag", "watch-cut", "leave", "compact"],
+  ["lie", "unsynchronised", "crash", "leave", "lose-txn", "txn-trouble"],
   ["suspend-at", "pause-at", "suspend", "step", "freeze", "slow", "elect", "watch-lag"],
 ];
 

@@ -31,6 +31,8 @@ export interface ScenarioOptions {
   readonly readers?: readonly string[];
   /** When they begin; default: with the history. */
   readonly readFromMs?: number;
+  /** How long they take for a message, at most. Default: no time. */
+  readonly handlerMs?: number;
   readonly troubledMs?: number;
   readonly seed?: number;
   /** How much later than its TTL a lease may end. Default: at once. */
@@ -46,7 +48,7 @@ export function scenario(name: string, options: ScenarioOptions): Scenario {
   const actors = REGIONS.map((region, i): ActorPlan => {
     const cursor = (["application", "server", "none"] as const)[i] ?? "none";
     const from = options.readFromMs === undefined ? {} : { fromMs: options.readFromMs };
-    const reading: ReadingPlan = { conversation: TALK, cursor, handlerMs: 0, fails: 0, ...from };
+    const reading: ReadingPlan = { conversation: TALK, cursor, handlerMs: options.handlerMs ?? 0, fails: 0, ...from };
     const prefers = [region, ...REGIONS.filter((other) => other !== region)];
     return { name: `${region}-c`, region, prefers, reads: readers.includes(region) ? [reading] : [] };
   });

@@ -1,6 +1,6 @@
 /** What clients see: readers who come and go, sends that are given up. */
-import type { Fault } from "../plan.ts";
-import { chat, type Scenario, say, scenario } from "./build.ts";
+import type { Fault, Operation } from "../plan.ts";
+import { chat, crash, down, LEADER, type Scenario, say, scenario } from "./build.ts";
 
 export const CLIENTS: readonly Scenario[] = [
   scenario("a reader begins just before the last message", {
@@ -27,5 +27,43 @@ export const CLIENTS: readonly Scenario[] = [
       { atMs: 11_200, forMs: 0, kind: "reset", place: "west-c" },
     ],
     operations: [say(100, "west-c"), say(11_100, "west-c", { deadlineMs: 50 }), ...chat("east-c", 500, 15_000, 200)],
+  }),
+  scenario("slow readers while their leader hands over", {
+    story: "They are far behind when it goes, and lose nothing.",
+    handlerMs: 300,
+    troubledMs: 6_000,
+    faults: [
+      { atMs: 2_500, forMs: 2_000, kind: "leave", node: LEADER },
+      { atMs: 4_700, forMs: 1_000, kind: "leave", node: "south-1" },
+    ],
+    operations: chat("east-c", 500, 5_500, 100),
+  }),
+  scenario("a leader whose clock was far ahead for a while", {
+    story: "Ids go on growing in the conversation that it led, also with the next leader, and are never given out twice.",
+    troubledMs: 14_000,
+    faults: [{ atMs: 1_000, forMs: 2_000, kind: "lie", node: LEADER, byMs: 30_000 }, crash(6_000, LEADER, 6_000)],
+    operations: [...chat("east-c", 500, 13_000, 150), ...chat("south-c", 500, 13_000, 170)],
+  }),
+  scenario("pages that change replicas while they are read", {
+    story: "One replica has only some of the rows; readers who begin again and again are shown no hole.",
+    troubledMs: 9_000,
+    faults: [
+      {
+        atMs: 400,
+        forMs: 0,
+        kind: "copies",
+        node: LEADER,
+        of: "row",
+        skip: 3,
+        count: 20,
+        reach: ["east-r1", "south-r1"],
+        lateMs: 6_000,
+      },
+      down(4_000, "south-r1", 1_500),
+    ],
+    operations: [
+      ...chat("east-c", 500, 4_000, 100),
+      ...Array.from({ length: 8 }, (_, i): Operation => ({ atMs: 1_000 + 700 * i, kind: "restart", actor: "west-c" })),
+    ],
   }),
 ];

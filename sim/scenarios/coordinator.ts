@@ -17,14 +17,15 @@ export const COORDINATOR: readonly Scenario[] = [
   scenario("a coordinator that has lost all it knew, and a write from before that lands late", {
     story: "It gives out the same revisions once more. The mark in the log store knows which were used.",
     finds: ["mark-compared-after-writing"],
-    seed: 6,
+    // With this one the claim gets the very revision that it had before.
+    seed: 38,
     troubledMs: 30_000,
     readFromMs: 17_000,
     faults: [
-      rows(1_000, LEADER, [], { about: "#2", count: 9, lateMs: 26_000 }),
+      rows(1_000, LEADER, [], { about: "#1", count: 9, lateMs: 26_000 }),
       { atMs: 1_300, forMs: 14_000, kind: "restore", byTheBook: false },
     ],
-    operations: [say(500, "west-c"), say(1_100, "west-c"), say(20_000, "south-c"), move(28_000, "west")],
+    operations: [say(1_100, "west-c"), say(20_000, "south-c"), move(28_000, "west")],
   }),
   scenario("a coordinator that is restored from a backup without raising the incarnation", {
     story: "Nobody leads under the low epochs that it gives out, until they are above all that were used.",

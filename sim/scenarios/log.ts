@@ -150,4 +150,12 @@ export const LOG: readonly Scenario[] = [
     ],
     operations: [say(500, "west-c"), say(1_100, "west-c"), move(1_300, "south"), say(6_500, "south-c")],
   }),
+  scenario("a row is durable while the one before it is unknown", {
+    story: "Neither is acknowledged, and the next leader takes neither for committed.",
+    finds: ["ack-out-of-order"],
+    hinted: 0,
+    troubledMs: 8_000,
+    faults: [rows(1_000, LEADER, [], { about: "#2", count: 9 }), crash(1_600, LEADER, 6_000)],
+    operations: [say(500, "east-c"), say(1_100, "west-c"), say(1_120, "south-c")],
+  }),
 ];
