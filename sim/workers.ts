@@ -29,7 +29,7 @@ async function judgeSeed(seed: number, mutant: string | undefined): Promise<Outc
   const { events, tally } = result;
   if (first !== undefined) return { seed, events, tally, failure: { guarantee: first.guarantee, report: report(result, how) } };
   if (seed % TWICE_EVERY !== 0) return { seed, events, tally, failure: undefined };
-  const again = await run(drawPlan(seed));
+  const again = await run(planOf(seed));
   if (again.trace === result.trace) return { seed, events: 2 * events, tally, failure: undefined };
   const at = result.steps.findIndex((step, i) => step.text !== again.steps[i]?.text || step.events !== again.steps[i]?.events);
   const told = `seed ${seed} takes another course the second time: step ${at} is “${result.steps[at]?.text}”, then “${again.steps[at]?.text}”`;
