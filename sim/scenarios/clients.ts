@@ -29,6 +29,7 @@ export const CLIENTS: readonly Scenario[] = [
     operations: [say(100, "west-c"), say(11_100, "west-c", { deadlineMs: 50 }), ...chat("east-c", 500, 15_000, 200)],
   }),
   scenario("slow readers while their leader hands over", {
+    finds: ["cursor-before-handler"],
     story: "They are far behind when it goes, and lose nothing.",
     handlerMs: 300,
     troubledMs: 6_000,

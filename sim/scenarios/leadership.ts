@@ -72,4 +72,19 @@ export const LEADERSHIP: readonly Scenario[] = [
       ...chat("south-c", 9_000, 14_000, 500),
     ],
   }),
+  scenario("a transfer lands after its receiver has started anew", {
+    story: "The key bears the receiver's address, but the lease of its former process: when that ends, another node takes it.",
+    finds: ["ownership-by-node-name"],
+    moreNodes: ["east-2", "east-5"],
+    troubledMs: 14_000,
+    faults: [
+      crash(500, "east-2", 4_500),
+      // It is preferred to both others, and comes last.
+      crash(500, "east-5", 6_000),
+      loseTxn(4_900, "east-1", "shards/east/2", 500),
+      crash(5_300, "east-2", 150),
+      deaf(5_920, "east-2", 8_000),
+    ],
+    operations: chat("east-c", 4_000, 12_000, 100),
+  }),
 ];

@@ -61,7 +61,7 @@ export const LOG: readonly Scenario[] = [
   }),
   scenario("a row under a higher epoch that chains on to nothing", {
     story: "Its leader died with a gap in the log below it. It must not be taken, although nothing else stands there.",
-    finds: ["latest-row-without-chain"],
+    finds: ["latest-row-without-chain", "recovery-from-one-replica"],
     hinted: 0,
     readFromMs: 6_000,
     troubledMs: 14_000,
