@@ -7,6 +7,8 @@ import { parseTranscript, type TranscriptLine } from "../src/verify/transcript.t
 
 const FIXTURES = fileURLToPath(new URL("../test/fixtures/chat", import.meta.url));
 
+const LINES_A_TURN = 4;
+
 /** Real chat without an end: each conversation says the lines of one log over and over, each region from another place on. */
 export class Chat {
   readonly #logs: readonly (readonly TranscriptLine[])[];
@@ -19,10 +21,14 @@ export class Chat {
       throw new Error(`${folder} holds no chat logs: files *.log with lines such as "[12:00] <nick> text"`);
   }
 
-  says(region: string, conversation: string, n: number): Saying {
+  /** The next few lines. */
+  says(region: string, conversation: string, turn: number): readonly Saying[] {
     const log = this.#logs[placeOf(conversation, this.#logs.length)] as readonly TranscriptLine[];
-    const { nick, text } = log[(placeOf(region, log.length) + n) % log.length] as TranscriptLine;
-    return { sender: nick, text };
+    const first = placeOf(region, log.length) + turn * LINES_A_TURN;
+    return Array.from({ length: LINES_A_TURN }, (_, at) => {
+      const { nick, text } = log[(first + at) % log.length] as TranscriptLine;
+      return { sender: nick, text };
+    });
   }
 }
 

@@ -52,9 +52,9 @@ export interface ChaosReport {
   readonly verdict: Verdict;
 }
 
-const CONVERSATIONS = 12;
-/** 12 conversations from 3 regions: 545 messages a second. */
-const EVERY_MS = 66;
+const CONVERSATIONS = 10;
+/** 4 lines at a time in 10 conversations by 3 regions: 600 messages a second, to 30 readers. */
+const EVERY_MS = 200;
 const CALM_MS = 5_000;
 
 export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
@@ -86,7 +86,7 @@ async function befall(
     onTrouble: (text) => say(`a client says: ${text}`),
   });
   const chat = new Chat();
-  const load = new SteadyLoad({ clock, fleet, conversations, everyMs: EVERY_MS, says: (...args) => chat.says(...args) });
+  const load = new SteadyLoad({ clock, fleet, conversations, everyMs: EVERY_MS, says: (...turn) => chat.says(...turn) });
   const leaders = new Leaders(fleet, conversations);
   const startedMs = clock.monotonicMs();
   const befallen: Befallen[] = [];

@@ -76,7 +76,7 @@ describe.skipIf(isClusterSkipped)("nodes of a cluster", () => {
         clientsPerRegion: 1,
         onTrouble: () => {},
       });
-      const says = (region: string, _: string, n: number) => ({ sender: region, text: `${region} ${n}` });
+      const says = (region: string, _: string, n: number) => [{ sender: region, text: `${region} ${n}` }];
       const load = new SteadyLoad({ clock, fleet, conversations: CONVERSATIONS, everyMs: EVERY_MS, says });
       /** What happens, and a while until it has settled. */
       const during = async (what: string, work: () => Promise<unknown>) => {

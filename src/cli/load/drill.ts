@@ -73,7 +73,7 @@ export class Drill {
 
   constructor(options: DrillOptions) {
     this.#options = options;
-    const says = (region: string, _: string, n: number) => ({ sender: `drill in ${region}`, text: `${region} ${n}` });
+    const says = (region: string, _: string, n: number) => [{ sender: `drill in ${region}`, text: `${region} ${n}` }];
     this.#load = new SteadyLoad({ ...options, says });
     for (const where of options.fleet.regions) {
       for (const name of options.conversations) {

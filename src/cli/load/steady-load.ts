@@ -11,10 +11,10 @@ export interface SteadyLoadOptions {
   readonly clock: CliClock;
   readonly fleet: Fleet;
   readonly conversations: readonly string[];
-  /** Between two sends of a conversation from one region. */
+  /** Between two turns of a conversation in one region. */
   readonly everyMs: number;
-  /** What is said there in the n-th send, counted from 1, and by whom. */
-  readonly says: (region: string, conversation: string, n: number) => Saying;
+  /** What is said there in the n-th turn, counted from 1, and by whom: all of it at once. */
+  readonly says: (region: string, conversation: string, n: number) => readonly Saying[];
 }
 
 export interface Saying {
@@ -103,9 +103,11 @@ export class SteadyLoad {
     const { clock, everyMs } = this.#options;
     const window = new Window(IN_FLIGHT_MAX);
     for (let n = 1; !this.#isStopped; n += 1) {
-      await window.enter();
-      await client.recorder.room();
-      void this.#send(client, conversation, this.#options.says(client.region, conversation, n), window);
+      for (const saying of this.#options.says(client.region, conversation, n)) {
+        await window.enter();
+        await client.recorder.room();
+        void this.#send(client, conversation, saying, window);
+      }
       await sleep(clock, everyMs);
     }
     await window.empty();
