@@ -171,6 +171,7 @@ function configOf(options: {
       replicas: 1,
     },
     lease: LEASE,
+    logLevel: "info",
   };
 }
 

@@ -124,6 +124,8 @@ export class Membership {
       count: options.shards,
       claimed: (claim) => this.#claimed(claim),
       lost: (claim) => this.#lost(claim),
+      // A round is due now, not at its time: nobody leads what is in there.
+      vacated: () => this.#wake(),
     });
     const news = new News({
       nodes: this.#nodes,
@@ -275,15 +277,15 @@ export class Membership {
   async #runRounds(signal: AbortSignal): Promise<void> {
     const { clock, leaseRenewMs } = this.#options;
     while (!signal.aborted) {
+      // Before the round: what happens during it makes the next one due.
+      const alarm = new AbortController();
+      this.#wake = () => alarm.abort();
+      signal.addEventListener("abort", this.#wake, { once: true });
       const session = this.#sessions.present;
       if (session !== undefined && this.#viewedAt > 0 && this.state.kind !== "left") {
         await this.#rounds.run(session);
         if (session === this.#sessions.present) this.#roundDone();
       }
-      if (signal.aborted) return;
-      const alarm = new AbortController();
-      this.#wake = () => alarm.abort();
-      signal.addEventListener("abort", this.#wake, { once: true });
       await sleep(clock, leaseRenewMs, alarm.signal);
       signal.removeEventListener("abort", this.#wake);
     }

@@ -52,7 +52,8 @@ export class Rounds {
     const own = nodes.get(region, node);
     if (own?.lease !== session.lease.id) return;
     this.#announcedAt = own.modRevision;
-    const vacant = [...shards.all()].filter((at) => this.#wants(session, at.region, at.shard));
+    // A takeover brings more shards than can be claimed at once, and somebody waits for a few of them.
+    const vacant = shards.takeVacant().filter((at) => this.#wants(session, at.region, at.shard));
     this.#giveAway();
     await Promise.all(
       vacant.map((at) =>
@@ -69,8 +70,8 @@ export class Rounds {
   }
 
   #wants(session: Session, region: string, shard: number): boolean {
-    const { nodes, shards, ground, patienceMs } = this.#options;
-    if (!shards.vacant(region, shard) || nodes.choose(region, shard)?.lease !== session.lease.id) return false;
+    const { nodes, ground, patienceMs } = this.#options;
+    if (nodes.choose(region, shard)?.lease !== session.lease.id) return false;
     return region === this.#options.region || ground.clock.monotonicMs() - session.joinedMs >= patienceMs;
   }
 

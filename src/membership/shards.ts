@@ -18,6 +18,8 @@ export interface ShardsOptions {
   readonly claimed: (claim: HeldClaim) => void;
   /** A claim is let go; it is not held any more. */
   readonly lost: (claim: HeldClaim) => void;
+  /** A shard has lost its owner. */
+  readonly vacated: () => void;
 }
 
 /**
@@ -28,6 +30,8 @@ export class Shards {
   readonly #options: ShardsOptions;
   readonly #news = new Map<string, ShardNews>();
   readonly #claims = new Map<string, HeldClaim>();
+  /** Shards that somebody asked this node about since the last round of claims. */
+  readonly #asked = new Set<string>();
   #session: { readonly lease: NodeLease; readonly incarnation: number } | undefined;
 
   constructor(options: ShardsOptions) {
@@ -47,10 +51,12 @@ export class Shards {
 
   learn(region: string, shard: number, news: ShardNews): void {
     const key = keys.shard(region, shard);
-    if (news.age <= (this.#news.get(key)?.age ?? 0)) return;
+    const former = this.#news.get(key);
+    if (news.age <= (former?.age ?? 0)) return;
     this.#news.set(key, news);
     const before = this.#claims.get(key);
     if (before !== undefined) this.#lose(before);
+    if (former?.owner !== undefined && news.owner === undefined) this.#options.vacated();
     const session = this.#session;
     const ours = typeof news.owner === "object" && news.owner.lease === session?.lease.id;
     if (!ours || session?.lease.alive() !== true) return;
@@ -79,6 +85,21 @@ export class Shards {
   vacant(region: string, shard: number): boolean {
     const news = this.#news.get(keys.shard(region, shard));
     return news !== undefined && news.owner === undefined;
+  }
+
+  /** Somebody waits for a conversation of this shard. */
+  ask(region: string, shard: number): void {
+    this.#asked.add(keys.shard(region, shard));
+  }
+
+  /** Those without an owner, those first that somebody has asked about since the last time. */
+  takeVacant(): readonly { readonly region: string; readonly shard: number }[] {
+    const isAsked = ({ region, shard }: { readonly region: string; readonly shard: number }) =>
+      this.#asked.has(keys.shard(region, shard));
+    const vacant = [...this.all()].filter(({ region, shard }) => this.vacant(region, shard));
+    const sorted = [...vacant.filter(isAsked), ...vacant.filter((at) => !isAsked(at))];
+    this.#asked.clear();
+    return sorted;
   }
 
   claim(region: string, shard: number): HeldClaim | undefined {

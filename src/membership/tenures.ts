@@ -39,6 +39,7 @@ export class Tenures {
     const shard = shardOf(conversation, shardCount);
     const region = ground.homes.defaultOf(conversation);
     const home = ground.homes.home(region, shard, conversation) ?? region;
+    shards.ask(home, shard);
     const leader = shards.owner(home, shard)?.address;
     const known = leader !== undefined && (leader !== address || shards.claim(home, shard) !== undefined);
     return known ? { home, shard, leader } : { home, shard };

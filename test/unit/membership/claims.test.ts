@@ -18,6 +18,7 @@ function shards(alive = () => true): { readonly shards: Shards; readonly told: s
     count: 1,
     claimed: (claim) => told.push(`claimed ${claim.modRevision}`),
     lost: (claim) => told.push(`lost ${claim.modRevision}`),
+    vacated: () => told.push("vacated"),
   });
   made.begin({ id: "ours", alive } as NodeLease, 0);
   return { shards: made, told };
@@ -51,7 +52,7 @@ describe("news of a shard key", () => {
     some.learn("eu", 0, { owner: undefined, age: 8 });
     some.learn("eu", 0, { owner: OURS, age: 7 });
     some.listed(new Map([[SHARD, { owner: OURS, age: 7 }]]), 7);
-    expect(told).toEqual(["claimed 7", "lost 7"]);
+    expect(told).toEqual(["claimed 7", "lost 7", "vacated"]);
   });
 
   it("is ours by the lease, not by the address: a key of this node's former lease is another's", () => {

@@ -38,6 +38,39 @@ async function takeover(
   throw new Error("nobody took over within 10 s");
 }
 
+describe("a takeover", () => {
+  it("begins as soon as the lease has ended, whenever the next round would be due", async () => {
+    const { cluster, a, b } = await scene();
+    await cluster.clock.until(b.membership.stop());
+    const late = await cluster.started("eu", "late", { leaseRenewMs: 600 });
+    await cluster.clock.advance(3_000);
+    const own = late.membership.shards().length;
+    // As its end does: the node's key and all that it owns go together.
+    const lease = a.membership.lease()?.id ?? "";
+    await cluster.clock.advance(100);
+    await cluster.clock.until(cluster.etcd.revoke(lease));
+    await cluster.clock.advance(50);
+    expect(own).toBeLessThan(8);
+    expect(late.membership.shards()).toHaveLength(8);
+  });
+
+  it("claims those shards first that somebody waits for", async () => {
+    const cluster = new Cluster({ regions: ["eu"], shards: 2 * LIMITS.claimsAtOnce });
+    const a = await cluster.started("eu", "a");
+    const b = await cluster.started("eu", "b");
+    await cluster.clock.advance(3_000);
+    const shard = Math.max(...a.membership.shards().map((name) => Number(name.split("/")[1])));
+    const talk = cluster.conversation("eu", shard);
+    const claimed: string[] = [];
+    b.way.observe(({ puts = [] }) => claimed.push(...puts.map(({ key }) => key).filter((key) => key.startsWith(keys.shards))));
+    b.membership.locate(talk);
+    await cluster.clock.until(cluster.etcd.revoke(a.membership.lease()?.id ?? ""));
+    await cluster.clock.advance(50);
+    expect(claimed[0]).toBe(keys.shard("eu", shard));
+    expect(claimed.length).toBeGreaterThan(LIMITS.claimsAtOnce / 2);
+  });
+});
+
 describe("a node that is cut off", () => {
   it("stops to lead at its own deadline; another takes over after its lease has ended, under a higher epoch [R4]", async () => {
     const { cluster, a, b, tenure } = await scene();
