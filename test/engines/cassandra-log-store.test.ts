@@ -32,7 +32,7 @@ describe.skipIf(!areThere("cassandra"))("Cassandra over three data centers", () 
   };
 
   beforeAll(async () => {
-    cassandra = await TestCassandra.start();
+    cassandra = await TestCassandra.start({ name: "cassandra" });
     ({ session, telemetry } = await connect("meridian"));
     store = new CassandraLogStore({ session });
   });

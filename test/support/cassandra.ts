@@ -23,8 +23,8 @@ export class TestCassandra {
     this.#cluster = cluster;
   }
 
-  /** `settings`: more lines for each node's cassandra.yaml. Each test file has a `name` of its own. */
-  static async start({ name = "cassandra", settings = "" } = {}): Promise<TestCassandra> {
+  /** `settings`: more lines for each node's cassandra.yaml. Each test file has a `name` of its own: files run beside each other. */
+  static async start({ name, settings = "" }: { readonly name: string; readonly settings?: string }): Promise<TestCassandra> {
     const [port, storagePort] = await freePorts(2);
     const folder = join(root, ".engines", "test", name);
     const cassandra = new TestCassandra(new Cluster({ folder, port, storagePort, settings }));

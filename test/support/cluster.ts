@@ -46,7 +46,7 @@ export class TestCluster {
     const folder = await mkdtemp(join(tmpdir(), "meridian-cluster-"));
     const etcd = await EtcdCluster.start();
     try {
-      return new TestCluster(folder, etcd, await TestCassandra.start());
+      return new TestCluster(folder, etcd, await TestCassandra.start({ name: "cluster" }));
     } catch (error) {
       await etcd.stop();
       throw error;
