@@ -187,13 +187,11 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "client-cut",
-    does: "all clients are cut from the gateway of one node, for 6 s",
+    does: "all clients are cut from the gateway that most of them use, for 6 s",
     pairs: true,
     run: async ({ world, struck }) => {
-      const node = world.nodes[world.nodes.length - 1];
-      if (node === undefined) throw new Error("there is no node");
+      const { node, count: before } = await mostUsed(world);
       const gate = world.clientGates.get(node.name);
-      const before = (await node.status()).sessions;
       struck();
       gate?.shut("cut");
       await sleep(clock, 6_000);
@@ -282,14 +280,28 @@ function shutEtcd(world: World, node: string, state: GateState): void {
   for (const gate of world.etcdGates.get(node) ?? []) gate.shut(state);
 }
 
+/** The node with most sessions, of those that answer. */
+async function mostUsed(world: World) {
+  const asked = world.nodes.map(async (node) => ({ node, count: (await node.status()).sessions }));
+  const answers = (await Promise.allSettled(asked)).flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
+  const [most] = answers.sort((a, b) => b.count - a.count);
+  if (most === undefined) throw new Error("no node answers");
+  return most;
+}
+
+type Counters = Awaited<ReturnType<World["counters"]>>;
+
 /** What nodes counted meanwhile. */
-function signsOf(
-  what: string,
-  before: ReadonlyMap<string, number>,
-  after: ReadonlyMap<string, number>,
-  names: readonly string[],
-): Effect {
-  const risen = names.map((name) => ({ name, by: (after.get(name) ?? 0) - (before.get(name) ?? 0) })).filter(({ by }) => by > 0);
+function signsOf(what: string, before: Counters, after: Counters, names: readonly string[]): Effect {
+  const risen = names.map((name) => ({ name, by: riseOf(before.get(name), after.get(name)) })).filter(({ by }) => by > 0);
   const problems = risen.length === 0 ? [`none of ${names.join(", ")} rose`] : [];
   return { what, signs: risen.map(({ name, by }) => `${name} +${by}`), epochs: [], problems };
+}
+
+/** A node that was started anew counts from 0 again. */
+function riseOf(before: ReadonlyMap<string, number> = new Map(), after: ReadonlyMap<string, number> = new Map()): number {
+  return [...after].reduce((sum, [node, count]) => {
+    const former = before.get(node) ?? 0;
+    return sum + (count >= former ? count - former : count);
+  }, 0);
 }

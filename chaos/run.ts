@@ -14,6 +14,7 @@ import { Recorder } from "../src/verify/recorder.ts";
 import { type Verdict, verifyRecord } from "../src/verify/verdict.ts";
 import { Chat } from "./chat.ts";
 import { clock } from "./clock.ts";
+import { mergedEpochs } from "./epochs.ts";
 import type { Effect, Fault } from "./faults.ts";
 import { Leaders } from "./leaders.ts";
 import { Stalls } from "./stalls.ts";
@@ -105,7 +106,7 @@ async function befall(
         recovered: (names: Iterable<string>) => stalls.recovered(names),
       };
       const effects = await Promise.all(chosen.map((fault) => fault.run(scene)));
-      for (const { epochs } of effects) tellEpochs(recorder, regions, epochs);
+      tellEpochs(recorder, regions, mergedEpochs(effects.flatMap(({ epochs }) => epochs)));
       await sleep(clock, CALM_MS);
       const [only, second] = chosen;
       const one = {

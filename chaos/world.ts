@@ -112,15 +112,18 @@ export class World {
     return [...near, ...others.map(({ name }) => this.#farDoors.get(name)?.address ?? "")];
   }
 
-  /** Counters over all nodes that answer, since each one's start. */
-  async counters(): Promise<ReadonlyMap<string, number>> {
-    const sums = new Map<string, number>();
+  /** By counter and node, since each node's start; of those that answer. */
+  async counters(): Promise<ReadonlyMap<string, ReadonlyMap<string, number>>> {
+    const found = new Map<string, Map<string, number>>();
     const statuses = await Promise.allSettled(this.nodes.filter(({ isRunning }) => isRunning).map((node) => node.status()));
     for (const status of statuses) {
       if (status.status === "rejected") continue;
-      for (const [name, count] of Object.entries(status.value.counters)) sums.set(name, (sums.get(name) ?? 0) + Number(count));
+      const { node, counters } = status.value;
+      for (const [name, count] of Object.entries(counters)) {
+        found.set(name, (found.get(name) ?? new Map<string, number>()).set(node, Number(count)));
+      }
     }
-    return sums;
+    return found;
   }
 
   /** Everything; the engines' data is deleted, the logs of the nodes stay. */
