@@ -46,6 +46,7 @@ const anyPort = "127.0.0.1:0";
 const served = await ServedNode.start({
   node,
   clock,
+  telemetry,
   addresses: { clients: anyPort, peers: anyPort, admin: anyPort },
   listen: (address, services) => GrpcServer.listen({ clock, telemetry, address, services }),
 });

@@ -73,6 +73,7 @@ async function start({ config, version }: ServeClusterOptions, closing: (() => P
   const served = await ServedNode.start({
     node,
     clock,
+    telemetry,
     addresses: { clients: listen, peers: peerListen, admin: adminListen },
     listen: (address, services) => GrpcServer.listen({ clock, telemetry, address, services }),
     listenHealth: healthAt(config.healthListen),

@@ -146,6 +146,7 @@ async function start(
     const served = await ServedNode.start({
       node,
       clock,
+      telemetry,
       addresses: { clients: "127.0.0.1:0", peers, admin: adminAddress },
       operators: [{ service: EmulationService, handlers: emulation }],
       listen: (address, services) => GrpcServer.listen({ clock, telemetry, address, services }),

@@ -61,6 +61,7 @@ export async function serve({ config, version, onOwnerLost }: ServeOptions): Pro
     const served = await ServedNode.start({
       node,
       clock,
+      telemetry,
       addresses: { clients: config.listen, peers: config.peerListen, admin: config.adminListen },
       listen: (address, services) => GrpcServer.listen({ clock, telemetry, address, services }),
       listenHealth: healthAt(config.healthListen),

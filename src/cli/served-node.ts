@@ -1,6 +1,10 @@
+import { MeridianError } from "../kernel/errors.ts";
+import { LIMITS } from "../kernel/limits.ts";
+import { withDeadline } from "../kernel/timing.ts";
 import type { MeridianNode } from "../node/node.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ServiceRegistration } from "../ports/network.ts";
+import type { Telemetry } from "../ports/telemetry.ts";
 
 /** How long calls that are under way may take to end when the node stops. */
 const GRACE_MS = 2_000;
@@ -17,6 +21,7 @@ export interface RunningServer {
 export interface ServedNodeOptions {
   readonly node: MeridianNode;
   readonly clock: Clock;
+  readonly telemetry: Telemetry;
   /** Where the node listens, `host:port`; port 0 takes any free one. */
   readonly addresses: Readonly<Record<"clients" | "peers" | "admin", string>>;
   /** What operators can call beside the node's own service. */
@@ -41,17 +46,19 @@ export class ServedNode {
   /** Where health checks reach it by HTTP, if they do. */
   readonly health: string | undefined;
   readonly #clock: Clock;
+  readonly #telemetry: Telemetry;
   readonly #servers: readonly RunningServer[];
   readonly #healthListener: HealthListener | undefined;
   #cancelHealth: () => void = () => {};
 
   private constructor(
-    { node, clock }: ServedNodeOptions,
+    { node, clock, telemetry }: ServedNodeOptions,
     servers: Readonly<Record<"clients" | "peers" | "admin", RunningServer>>,
     healthListener: HealthListener | undefined,
   ) {
     this.node = node;
     this.#clock = clock;
+    this.#telemetry = telemetry;
     this.#servers = Object.values(servers);
     this.#healthListener = healthListener;
     this.health = healthListener?.address;
@@ -93,12 +100,14 @@ export class ServedNode {
 
   /**
    * Is not serving any more for those who ask, hands everything over, sends the clients elsewhere, and ends. What is
-   * acknowledged is on the disk anyway.
+   * acknowledged is on the disk anyway, so it also ends when a hand-over does not.
    */
   async stop(): Promise<void> {
     this.#cancelHealth();
     for (const server of this.#servers) server.setServing(false);
-    await this.node.stop();
+    await withDeadline(this.#clock, LIMITS.stopMs, "handing everything over", this.node.stop()).catch((thrown: unknown) => {
+      this.#telemetry.log("warn", "node.not-handed-over", { error: MeridianError.from(thrown).message });
+    });
     await closeAll(this.#servers);
     await this.#healthListener?.close();
   }

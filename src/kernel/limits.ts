@@ -119,6 +119,8 @@ export const LIMITS = {
   homesRemembered: 100_000,
   /** A shard whose conversations cannot be drained within this keeps its owner for now. */
   drainMs: 10_000,
+  /** A stopping node that has not handed everything over within this ends without: its lease ends by itself. */
+  stopMs: 20_000,
   /** A node that has not joined its cluster within this gives up and says why. */
   joinMs: 60_000,
   leaderHops: 4,

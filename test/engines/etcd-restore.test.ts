@@ -52,7 +52,7 @@ describe.skipIf(!areThere("etcd"))("an etcd that was put back to an older state"
     const listen = (address: string, services: Parameters<typeof GrpcServer.listen>[0]["services"]) =>
       GrpcServer.listen({ clock, telemetry, address, services });
     try {
-      const served = await ServedNode.start({ node, clock, addresses, listen });
+      const served = await ServedNode.start({ node, clock, telemetry, addresses, listen });
       return {
         clients: served.clients,
         reasons: () => node.reasons(),

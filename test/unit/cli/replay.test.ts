@@ -53,6 +53,21 @@ describe("meridian replay", () => {
     expect([...cluster.senders.values()].map(({ size }) => size)).toEqual([1, 1, 1]);
   });
 
+  it("has clients in all regions of a cluster, as its nodes' files say, and cannot lose one of them", async () => {
+    const cluster = new FakeCluster();
+    const cli = runOf(cluster);
+    const local = join(import.meta.dirname, "../../../regions/local");
+    const { code, stdout } = await cli.run("replay", chat("standup.log", 30), "--config", local, "--clients", "1");
+    expect(code).toBe(EXIT.done);
+    expect(lines(stdout).slice(2)).toEqual(
+      ["ap-southeast", "eu-west", "us-east"].map((region) => expect.stringMatching(`^${region}: 30 messages delivered`)),
+    );
+    expect(cli.connected.map(({ endpoints }) => endpoints[0])).toEqual(["127.0.0.1:7503", "127.0.0.1:7502", "127.0.0.1:7501"]);
+    expect(cli.adminEndpoints).toEqual([]);
+    const killing = await runOf(cluster).run("replay", chat("a.log", 3), "--config", local, "--kill-leader-at", "50");
+    expect(killing.code).toBe(EXIT.usage);
+  });
+
   it("names conversations after the files and the time, or as it is told; a home stays the home", async () => {
     const named = async (...flags: string[]) => {
       const cluster = new FakeCluster();

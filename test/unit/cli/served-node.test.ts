@@ -1,13 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { VirtualClock } from "../../../sim/clock.ts";
 import { type HealthListener, type RunningServer, ServedNode } from "../../../src/cli/served-node.ts";
+import { LIMITS } from "../../../src/kernel/limits.ts";
 import type { MeridianNode } from "../../../src/node/node.ts";
+import { MemoryTelemetry } from "../../support/telemetry.ts";
 
 /** A node and servers that only say what is done to them, and in which order. */
 function fakes(options: { readonly node?: string; readonly taken?: string } = {}) {
   const did: string[] = [];
   const clock = new VirtualClock();
-  const state = { reasons: ["no lease"] as readonly string[], ask: (): readonly string[] => [] };
+  const state = { reasons: ["no lease"] as readonly string[], ask: (): readonly string[] => [], handover: Promise.resolve() };
+  const telemetry = new MemoryTelemetry();
   const node = {
     services: { clients: [], peers: [], operators: [] },
     reasons: () => state.reasons,
@@ -19,6 +22,7 @@ function fakes(options: { readonly node?: string; readonly taken?: string } = {}
     stop: async () => {
       did.push("node stops");
       state.reasons = ["the node is stopping"];
+      await state.handover;
     },
   } as unknown as MeridianNode;
   const listen = async (address: string): Promise<RunningServer> => {
@@ -35,7 +39,13 @@ function fakes(options: { readonly node?: string; readonly taken?: string } = {}
     return { address: "health", close: async () => void did.push("health closes") };
   };
   const addresses = { clients: "clients", peers: "peers", admin: "admin" };
-  return { did, clock, state, start: () => ServedNode.start({ node, clock, addresses, listen, listenHealth }) };
+  return {
+    did,
+    clock,
+    state,
+    telemetry,
+    start: () => ServedNode.start({ node, clock, telemetry, addresses, listen, listenHealth }),
+  };
 }
 
 describe("ServedNode", () => {
@@ -67,6 +77,17 @@ describe("ServedNode", () => {
     ]);
     expect(did.slice(7)).toEqual(["health closes"]);
     expect(state.ask()).toEqual(["the node is stopping"]);
+  });
+
+  it("ends all the same when the hand-over does not, and says so [G9]", async () => {
+    const { did, clock, state, telemetry, start } = fakes();
+    const served = await start();
+    did.length = 0;
+    state.handover = new Promise(() => {});
+    await clock.until(served.stop());
+    expect(clock.monotonicMs()).toBe(LIMITS.stopMs);
+    expect(did.at(-1)).toBe("health closes");
+    expect(telemetry.events()).toEqual(["node.not-handed-over"]);
   });
 
   it("tells health checks every second whether it serves, until it stops", async () => {
