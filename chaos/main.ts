@@ -60,10 +60,6 @@ async function main(): Promise<number> {
 function tell(report: ChaosReport): void {
   mkdirSync(values.out, { recursive: true });
   writeFileSync(join(values.out, "chaos.md"), markdown(report));
-  writeFileSync(join(values.out, "chaos.json"), `${JSON.stringify(facts(report), replaceBigints, 2)}\n`);
+  writeFileSync(join(values.out, "chaos.json"), `${JSON.stringify(facts(report), null, 2)}\n`);
   process.stdout.write(markdown(report));
-}
-
-function replaceBigints(_key: string, value: unknown): unknown {
-  return typeof value === "bigint" ? String(value) : value;
 }
