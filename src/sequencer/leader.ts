@@ -226,13 +226,21 @@ export class Leader {
   #cutBatches(): void {
     while (this.#state.kind === "serving" && this.#pipeline.size < LIMITS.batchesInFlight) {
       if (this.#pending.size === 0 && !this.#barrierDue()) return;
-      const floors = { log: this.#lastId, client: this.#pending.aboveId(LIMITS.batchMessages) };
+      const floors = { log: this.#lastId, client: this.#clientFloor() };
       const block = this.#options.ids.block(LIMITS.batchMessages, floors);
       if (block.kind === "refused") return this.#failWaiting(block.error);
       if (block.kind === "wait") return this.#cutAfter(block.ms);
       const entries = this.#fill(block.first);
       if (entries.length > 0) this.#append(entries, block.first);
     }
+  }
+
+  /** What waits for a counter may follow it into the same batch, whose ids are given out before. */
+  #clientFloor(): bigint {
+    const pending = this.#pending.aboveId(LIMITS.batchMessages);
+    const parked = this.#parking.aboveId;
+    if (parked > pending) return parked;
+    return pending;
   }
 
   /** R9: a refusal waits and nothing is on its way that could carry it over the barrier. */
@@ -246,7 +254,10 @@ export class Leader {
     const firstSeq = this.#tip.seq + 1;
     const room = Math.min(LIMITS.batchMessages, LIMITS.bucketMessages - ((firstSeq - 1) % LIMITS.bucketMessages));
     let bytes = 0;
-    for (let item = this.#pending.peek(); item !== undefined && entries.length < room; item = this.#pending.peek()) {
+    // Not more than the floor of the ids was taken of: what needs no place in the batch would let later ones move up.
+    let left = LIMITS.batchMessages;
+    for (let item = this.#pending.peek(); item !== undefined && entries.length < room && left > 0; item = this.#pending.peek()) {
+      left -= 1;
       bytes += item.payload.length;
       if (bytes > LIMITS.batchBytes && entries.length > 0) break;
       this.#pending.shift();

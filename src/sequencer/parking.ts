@@ -30,6 +30,15 @@ export class Parking {
     this.#byProducer.set(item.producer, parked);
   }
 
+  /** The highest of the ids that those who wait must get a higher one than; 0n for none. */
+  get aboveId(): bigint {
+    let highest = 0n;
+    for (const parked of this.#byProducer.values()) {
+      for (const { item } of parked) if (item.aboveId > highest) highest = item.aboveId;
+    }
+    return highest;
+  }
+
   /** A counter of this producer got its seq: what waits behind it is judged again, in counter order. */
   release(producer: bigint): Pending[] {
     const parked = this.#byProducer.get(producer);

@@ -215,6 +215,27 @@ describe("a leader", () => {
     expect(await clock.until(leader.submit(run(1, ["a"], { aboveId: 54_321n })))).toEqual([placed(1, 55_000n)]);
   });
 
+  it("gives ids above what a sender has seen whose counter had to wait for the one before [G8]", async () => {
+    const { clock, leader } = setUp();
+    const second = watch(leader.submit(run(2, ["b"], { aboveId: 54_321n })));
+    await clock.until(leader.submit(run(1, ["a"])));
+    expect(second.state).toEqual([placed(2, 56_001n)]);
+  });
+
+  it("gives ids above what a sender has seen that moves up because those before it are repeats [G8]", async () => {
+    const { clock, store, leader } = setUp();
+    const texts = Array.from({ length: LIMITS.batchMessages }, (_, at) => `${at}`);
+    await clock.until(leader.submit(run(1, texts)));
+    store.hold();
+    watch(leader.submit(run(texts.length + 1, ["on its way"])));
+    void leader.submit(run(1, texts));
+    const late = watch(leader.submit(run(1, ["new"], { producer: 8n, aboveId: 54_321n })));
+    await clock.advance(0);
+    for (const { commit } of store.held) await commit();
+    await clock.advance(10);
+    expect(late.state).toEqual([placed(texts.length + 2, 55_000n)]);
+  });
+
   it("refuses when too much waits, and takes nothing of the run [G9]", async () => {
     const { clock, store, leader } = setUp();
     store.hold();
