@@ -1,6 +1,6 @@
 // What the scripts share. No dependencies: these run before anything is installed.
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from "node:fs";
 import { delimiter, dirname, join, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -99,6 +99,8 @@ export async function ensureBuilt() {
     rmSync(stamp, { force: true });
     fail(`${output}\nmeridian: the sources do not compile; the lines above say where. Repeat it with: npm run build`);
   }
+  // npm does it when it links the program for npx, and never again: after a build from nothing npx would be refused.
+  chmodSync(join(root, "dist", "cli", "main.js"), 0o755);
   utimesSync(stamp, startedMs / 1000, startedMs / 1000);
 }
 
