@@ -93,8 +93,9 @@ export class Homes {
     return homes;
   }
 
+  /** With the news goes the floor: what it stood for is forgotten, and must be learned again when it is read. */
   #dropLoose(): void {
-    for (const homes of this.#shards.values()) if (!homes.kept) homes.news.clear();
+    for (const [key, homes] of this.#shards) if (!homes.kept) this.#shards.delete(key);
     this.#loose = 0;
   }
 }

@@ -42,6 +42,22 @@ describe("news of a home key", () => {
     expect(homes.home("us", 0, "theirs-0")).toBe("us");
     expect(homes.home("eu", 0, "ours")).toBe("us");
   });
+
+  // Seed 2000791134: a node that had once owned the shard kept the listing's age without its content. It could never again
+  // learn that the conversation had been moved to it, and nobody led it.
+  it("is learned again after the cache was dropped, also by a node that once listed the shard", () => {
+    const homes = new Homes(["eu", "us"]);
+    const moved = { home: "us", modRevision: 9, age: 9 };
+    homes.keep("eu", 0);
+    homes.listed("eu", 0, new Map([["talk", moved]]), 20);
+    homes.release("eu", 0);
+    for (let i = 0; i <= LIMITS.homesRemembered; i += 1) {
+      homes.learn("us", 0, `theirs-${i}`, { home: "eu", modRevision: i + 2, age: i + 2 });
+    }
+    expect(homes.home("eu", 0, "talk")).toBe("eu");
+    homes.learn("eu", 0, "talk", moved);
+    expect(homes.home("eu", 0, "talk")).toBe("us");
+  });
 });
 
 describe("the home keys of a claimed shard", () => {
