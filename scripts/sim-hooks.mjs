@@ -1,7 +1,7 @@
 // Lets plain Node load the TypeScript of src and sim. While a file is loaded, patches are applied to its text: the small
-// limits that make rare paths common (sim/small.ts), and the seeded bug that --mutant names (sim/mutants.ts). So nothing of
+// limits that make rare paths common (sim/small.ts), and the seeded bug that --mutant names (sim/mutants). So nothing of
 // either stands in the code itself. A patch whose text is not found exactly once ends the process: it tests nothing any more.
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { register } from "node:module";
 import { join, relative, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -41,10 +41,13 @@ async function dataOf(name) {
 
 if (isMainThread) {
   const { SMALL } = await dataOf("small.ts");
-  const { MUTANTS } = await dataOf("mutants.ts");
+  // The index imports the others, so it is no plain data.
+  const files = readdirSync(join(root, "sim", "mutants")).filter((file) => file !== "index.ts");
+  const groups = await Promise.all(files.map((file) => dataOf(join("mutants", file))));
+  const mutants = groups.flatMap((group) => Object.values(group)).flat();
   const at = process.argv.indexOf("--mutant");
   const wanted = at < 0 ? undefined : process.argv[at + 1];
-  const mutant = wanted === undefined ? undefined : MUTANTS.find(({ name }) => name === wanted);
+  const mutant = wanted === undefined ? undefined : mutants.find(({ name }) => name === wanted);
   if (wanted !== undefined && mutant === undefined)
     throw new Error(`there is no mutant ${wanted}; npm run sim:mutants lists them`);
   register(import.meta.url, { data: { patches: [...SMALL, ...(mutant?.patches ?? [])] } });

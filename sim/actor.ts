@@ -2,6 +2,7 @@ import { Client } from "../src/client/client.ts";
 import type { Outcome } from "../src/client/outcome.ts";
 import type { Producer } from "../src/client/producer.ts";
 import { digestOf } from "../src/verify/record.ts";
+import { boasting } from "./boasting.ts";
 import type { Cluster } from "./cluster.ts";
 import type { ActorPlan, Operation } from "./plan.ts";
 import { Process } from "./process.ts";
@@ -67,7 +68,14 @@ export class Actor {
       plan.nodes.filter((node) => node.region === region).map((node) => `${node.name}:1`),
     );
     const random = new SeededRandom(Math.imul(plan.seed, 77) + this.#cluster.actors.indexOf(this) * 100 + this.#starts);
-    const ports = { network: network.from(name, this.#process.enter), clock: this.#clock, random, unheard: () => {} };
+    const near = network.from(name, this.#process.enter);
+    const { boastsMs } = this.plan;
+    const ports = {
+      network: boastsMs === undefined ? near : boasting(near, this.#clock, boastsMs),
+      clock: this.#clock,
+      random,
+      unheard: () => {},
+    };
     this.#client = new Client(ports, { endpoints, agent: name });
     for (const reading of this.readings) if (reading.joined) reading.begin(this.#client);
   }

@@ -73,6 +73,7 @@ export class Cluster {
       links: this.links,
       random: random.store,
       trouble: { lost: 0, unheard: 0, late: 0 },
+      skewMs: 0,
       hintMs: plan.hintMs,
       hinted: plan.hinted,
       seen: (row) => witness.row(row),
@@ -175,8 +176,9 @@ export class Cluster {
   }
 }
 
-/** What nodes may rightly complain of: who restores a coordinator and forgets the incarnation is told so. */
+/** What nodes may rightly complain of: a coordinator whose incarnation was forgotten when it was restored, and damaged rows. */
 function expectedOf({ faults }: Plan): ReadonlySet<string> {
   const isRewound = faults.some((fault) => fault.kind === "restore" && !fault.byTheBook);
-  return new Set(isRewound ? ["coordinator.rewound"] : []);
+  const isDamaged = faults.some(({ kind }) => kind === "damage");
+  return new Set([...(isRewound ? ["coordinator.rewound"] : []), ...(isDamaged ? ["log.row_damaged"] : [])]);
 }

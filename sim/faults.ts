@@ -69,6 +69,18 @@ const FAULTS: { readonly [K in FaultKind]: Doing<K> } = {
     say: ({ node, moment, ...pick }) => `the machine of ${node} will be suspended at ${sayPick(moment, pick)}`,
     begin: (cluster, fault) => stopAt(cluster, fault, "is suspended with its machine"),
   },
+  "crash-at": {
+    say: ({ node, moment, ...pick }) => `${node} will be killed at ${sayPick(moment, pick)}`,
+    begin: (cluster, { node, moment, forMs, ...pick }) =>
+      onNode(cluster, node, ({ process }) => {
+        process.arm(moment, pick, () => {
+          cluster.trace.say(`${node} is killed, at its ${moment}, for ${forMs} ms`);
+          cluster.crash(node, false);
+          cluster.clock.after(forMs, () => cluster.revive(node));
+        });
+        return undefined;
+      }),
+  },
   copies: {
     say: ({ node, of, reach, lateMs, ...pick }) =>
       `${node}'s ${sayPick(of, pick)} will reach ${reach.join(" and ") || "nobody"}, ` +
@@ -182,6 +194,17 @@ const FAULTS: { readonly [K in FaultKind]: Doing<K> } = {
     say: ({ replica }) => `the replica ${replica} gets an empty disk, and nobody repairs it`,
     begin: (cluster, { replica: place }) => void cluster.store.replicas.find((one) => one.place === place)?.loseDisk(),
   },
+  damage: {
+    say: ({ replica, about }) => `the replica ${replica} gives back damaged what it has of ${about}`,
+    begin: (cluster, { replica: place, about }) => cluster.store.replicas.find((one) => one.place === place)?.damage(about),
+  },
+  "store-step": {
+    say: ({ byMs }) => `the store's clock steps by ${byMs} ms`,
+    begin: (cluster, { byMs }) => {
+      cluster.store.skewMs += byMs;
+      return undefined;
+    },
+  },
   "store-trouble": {
     say: ({ lost, unheard, late }) => `of 100 copies of a write ${lost} are lost, ${unheard} not confirmed and ${late} late`,
     begin: (cluster, { lost, unheard, late }) => {
@@ -235,7 +258,7 @@ const FAULTS: { readonly [K in FaultKind]: Doing<K> } = {
 };
 
 /** They only lie in wait, or their time means something else. */
-const LAID_OUT: ReadonlySet<FaultKind> = new Set(["pause-at", "suspend-at", "copies", "lose-txn", "elect"]);
+const LAID_OUT: ReadonlySet<FaultKind> = new Set(["pause-at", "suspend-at", "crash-at", "copies", "lose-txn", "elect"]);
 
 /** Begins a fault, and ends it in its time. */
 export function befall(cluster: Cluster, fault: Fault): void {

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
-import type { Mutant } from "./mutants.ts";
+import type { Mutant } from "./mutants/mutant.ts";
 import type { Options } from "./options.ts";
 import { SCENARIOS } from "./scenarios/index.ts";
 import type { Outcome } from "./workers.ts";

@@ -38,6 +38,8 @@ export interface Store {
   readonly links: Links;
   readonly random: SeededRandom;
   trouble: Trouble;
+  /** How far the store's clock is off. */
+  skewMs: number;
   /** The longest a hint waits. */
   readonly hintMs: number;
   /** Out of 100 writes that missed a replica which was away: how many are remembered for it. */
@@ -83,7 +85,7 @@ export class SimLogStore implements LogStore {
   }
 
   saveCheckpoint(conversation: string, epoch: bigint, seq: number, bytes: Uint8Array): Promise<"committed" | "unknown"> {
-    const cell = { stamp: [epoch, seq] as const, bytes };
+    const cell = this.#cell(epoch, seq, bytes);
     const key = `checkpoint ${conversation}`;
     return this.#sent("checkpoint", key, () =>
       this.#write(key, (replica) => replica.writeCell(key, cell), this.#process.copies.take("checkpoint", key)),
@@ -96,7 +98,7 @@ export class SimLogStore implements LogStore {
   }
 
   async saveCursor({ conversation, consumer }: CursorKey, { generation, seq }: CursorPosition): Promise<void> {
-    await this.#raise(`cursor ${conversation} ${consumer}`, { stamp: [BigInt(generation), seq], bytes: EMPTY });
+    await this.#raise(`cursor ${conversation} ${consumer}`, this.#cell(BigInt(generation), seq));
   }
 
   async loadCursor({ conversation, consumer }: CursorKey): Promise<CursorPosition | undefined> {
@@ -109,7 +111,12 @@ export class SimLogStore implements LogStore {
   }
 
   raiseEpochMark(shard: number, epoch: bigint): Promise<void> {
-    return this.#raise(`mark ${shard}`, { stamp: [epoch, 0], bytes: EMPTY });
+    return this.#raise(`mark ${shard}`, this.#cell(epoch, 0));
+  }
+
+  #cell(high: bigint, low: number, bytes: Uint8Array = EMPTY): Cell {
+    const { clock, skewMs } = this.#store;
+    return { stamp: [high, low], bytes, writtenAtMs: clock.monotonicMs() + skewMs };
   }
 
   async #raise(key: string, cell: Cell): Promise<void> {

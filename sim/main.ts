@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { hunt } from "./hunt.ts";
 import type { Kept } from "./kept.ts";
-import { MUTANTS } from "./mutants.ts";
+import { MUTANTS } from "./mutants/index.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { report, story } from "./report.ts";
 import { type Result, run } from "./run.ts";

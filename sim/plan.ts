@@ -47,6 +47,8 @@ export interface ActorPlan {
   /** Regions in the order in which it tries their nodes. */
   readonly prefers: readonly string[];
   readonly reads: readonly ReadingPlan[];
+  /** It says that it has seen an id so far in the future. Default: it tells the truth. */
+  readonly boastsMs?: number;
 }
 
 export interface ReadingPlan {
@@ -90,12 +92,15 @@ export type Fault = { readonly atMs: number; readonly forMs: number } & (
   | { readonly kind: "crash" | "leave" | "pause" | "suspend" | "freeze" | "unsynchronised" | "watch-cut"; readonly node: string }
   | ({ readonly kind: "pause-at" } & Stop)
   | ({ readonly kind: "suspend-at" } & Stop)
+  | ({ readonly kind: "crash-at"; readonly node: string; readonly moment: Moment } & Pick)
   | ({ readonly kind: "copies"; readonly node: string; readonly of: "row" | "checkpoint" } & Copies & Pick)
   | ({ readonly kind: "lose-txn"; readonly node: string } & TxnFate & Pick)
   | { readonly kind: "step" | "lie"; readonly node: string; readonly byMs: number }
   | { readonly kind: "watch-lag"; readonly node: string; readonly lagMs: number }
   | { readonly kind: "region-lost"; readonly region: string }
   | { readonly kind: "replica-down" | "power-loss" | "disk-loss"; readonly replica: string }
+  | { readonly kind: "damage"; readonly replica: string; readonly about: string }
+  | { readonly kind: "store-step"; readonly byMs: number }
   | ({ readonly kind: "store-trouble" } & Trouble)
   | ({ readonly kind: "txn-trouble" } & TxnTrouble)
   | { readonly kind: "elect"; readonly hears: readonly string[] }

@@ -6,6 +6,8 @@ import type { Row } from "../src/ports/log-store.ts";
 export interface Cell {
   readonly stamp: readonly [bigint, number];
   readonly bytes: Uint8Array;
+  /** When it was written, by the store's clock, which steps: nothing may depend on it. */
+  readonly writtenAtMs: number;
 }
 
 /** Takes back what a write did. */
@@ -20,6 +22,8 @@ export class Replica {
   readonly #rows = new Map<string, Row[]>();
   readonly #cells = new Map<string, Cell>();
   readonly #unsynced = new Set<Undo>();
+  /** Parts of the names of rows that it gives back damaged. */
+  readonly #damaged = new Set<string>();
   /** Who has forbidden it to answer: faults that overlap. */
   #down = 0;
   #powerCycles = 0;
@@ -60,6 +64,12 @@ export class Replica {
     this.#cells.clear();
   }
 
+  /** Until the answer is called, rows whose `conversation#seq` holds this come back with a wrong byte. */
+  damage(about: string): Undo {
+    this.#damaged.add(about);
+    return () => this.#damaged.delete(about);
+  }
+
   writeRow(row: Row): Undo {
     const rows = this.#rows.get(row.conversation) ?? [];
     this.#rows.set(row.conversation, rows);
@@ -97,7 +107,12 @@ export class Replica {
   /** The rows of the bucket that holds `fromSeq`, from there on. */
   rows(conversation: string, fromSeq: number): readonly Row[] {
     const end = Math.ceil(fromSeq / LIMITS.bucketMessages) * LIMITS.bucketMessages;
-    return (this.#rows.get(conversation) ?? []).filter(({ firstSeq }) => firstSeq >= fromSeq && firstSeq <= end);
+    const rows = (this.#rows.get(conversation) ?? []).filter(({ firstSeq }) => firstSeq >= fromSeq && firstSeq <= end);
+    return this.#damaged.size === 0 ? rows : rows.map((row) => (this.#isDamaged(row) ? withWrongByte(row) : row));
+  }
+
+  #isDamaged({ conversation, firstSeq }: Row): boolean {
+    return [...this.#damaged].some((about) => `${conversation}#${firstSeq}`.includes(about));
   }
 
   cell(key: string): Cell | undefined {
@@ -108,6 +123,14 @@ export class Replica {
     this.#unsynced.add(undo);
     return undo;
   }
+}
+
+/** In the middle, where the messages are: what the row says of itself can still be read. */
+function withWrongByte(row: Row): Row {
+  const bytes = Uint8Array.from(row.bytes);
+  const at = bytes.length >> 1;
+  bytes[at] = (bytes[at] ?? 0) ^ 1;
+  return { ...row, bytes };
 }
 
 export function isHigher(one: Cell, other: Cell): boolean {

@@ -28,7 +28,7 @@ const VALUES: Readonly<Record<string, readonly [was: string, is: string]>> = {
 const WORKERS: Patch = {
   file: "src/ids/layout.ts",
   find: "timeBits: 41, workerBits: 10, counterBits: 12",
-  replace: "timeBits: 41, workerBits: 4, counterBits: 18",
+  replace: "timeBits: 41, workerBits: 3, counterBits: 19",
 };
 
 export const SMALL: readonly Patch[] = [

@@ -2,6 +2,7 @@
  * Draws a plan from a seed. Not every history gets every fault: the mix itself is drawn first, which kinds and how much of
  * each. A history in which everything happens at once shows little, because nothing gets far enough to be broken.
  */
+import { defaultHome } from "../src/kernel/names.ts";
 import { regionOf } from "./links.ts";
 import type { Pick } from "./picks.ts";
 import type { ActorPlan, Fault, FaultKind, NodePlan, Operation, Plan, ReadingPlan } from "./plan.ts";
@@ -30,6 +31,7 @@ const COMMON: readonly { readonly kind: FaultKind; readonly most: number; readon
   { kind: "pause-at", most: 10, oneIn: 2 },
   { kind: "suspend", most: 4, oneIn: 4 },
   { kind: "suspend-at", most: 6, oneIn: 2 },
+  { kind: "crash-at", most: 5, oneIn: 2 },
   { kind: "leave", most: 3, oneIn: 3 },
   { kind: "cut", most: 6, oneIn: 2 },
   { kind: "slow", most: 3, oneIn: 4 },
@@ -43,6 +45,8 @@ const COMMON: readonly { readonly kind: FaultKind; readonly most: number; readon
   { kind: "watch-lag", most: 4, oneIn: 2 },
   { kind: "replica-down", most: 3, oneIn: 3 },
   { kind: "power-loss", most: 3, oneIn: 4 },
+  { kind: "damage", most: 2, oneIn: 6 },
+  { kind: "store-step", most: 3, oneIn: 4 },
   { kind: "store-trouble", most: 4, oneIn: 2 },
   { kind: "txn-trouble", most: 4, oneIn: 2 },
   { kind: "elect", most: 6, oneIn: 2 },
@@ -58,7 +62,7 @@ const COMMON: readonly { readonly kind: FaultKind; readonly most: number; readon
  * together more often so, without anybody's knowing which bug it would find.
  */
 const THEMES: readonly (readonly FaultKind[])[] = [
-  ["store-trouble", "copies", "crash", "power-loss", "replica-down", "pause-at"],
+  ["store-trouble", "copies", "crash", "crash-at", "power-loss", "replica-down", "pause-at"],
   ["txn-trouble", "lose-txn", "elect", "watch-lag", "watch-cut", "leave", "compact"],
   ["lie", "unsynchronised", "crash", "leave", "lose-txn", "txn-trouble"],
   ["suspend-at", "pause-at", "suspend", "step", "freeze", "slow", "elect", "watch-lag"],
@@ -67,6 +71,9 @@ const THEMES: readonly (readonly FaultKind[])[] = [
 export function drawPlan(seed: number): Plan {
   return new Swarm(seed).plan();
 }
+
+/** How far from its centre what happens in a storm may lie: a lease and a takeover. */
+const STORM_MS = 4_000;
 
 class Swarm {
   readonly #seed: number;
@@ -77,6 +84,11 @@ class Swarm {
   readonly #conversations: readonly string[];
   readonly #actors: readonly ActorPlan[];
   readonly #theme: readonly FaultKind[] | undefined;
+  /** When much happens at once; in none of them: all over the history. */
+  readonly #storms: readonly number[];
+  /** Where most of it happens: who leads most at first. */
+  readonly #focus: string | undefined;
+  readonly #hot: string;
 
   constructor(seed: number) {
     this.#seed = seed;
@@ -98,6 +110,9 @@ class Swarm {
     this.#conversations = names.map((name) => (this.#oneIn(4) ? name : `${name}@${this.#pick(REGIONS)}`));
     this.#actors = REGIONS.map((region, i) => this.#actor(region, `${region}-c${i + 1}`, true));
     if (this.#oneIn(2)) this.#actors = [...this.#actors, this.#actor(this.#pick(REGIONS), "roaming-c", false)];
+    this.#hot = this.#pick(this.#conversations);
+    this.#storms = this.#oneIn(2) ? [] : Array.from({ length: this.#between(1, 3) }, () => this.#below(this.#troubledMs));
+    this.#focus = this.#oneIn(3) ? undefined : defaultHome(this.#hot, REGIONS);
   }
 
   plan(): Plan {
@@ -138,7 +153,7 @@ class Swarm {
 
   #operations(): Operation[] {
     const operations: Operation[] = [];
-    const hot = this.#pick(this.#conversations);
+    const hot = this.#hot;
     const moves = this.#theme?.includes("txn-trouble") === true ? this.#between(6, 16) : this.#oneIn(2) ? this.#between(1, 8) : 0;
     const restarts = this.#oneIn(2) ? this.#between(1, 4) : 0;
     for (let i = this.#between(40, 110); i > 0; i -= 1) operations.push(this.#send(hot));
@@ -188,7 +203,7 @@ class Swarm {
     const forMs = Math.min(this.#duration(), this.#troubledMs - atMs);
     const base = { atMs, forMs };
     const once = { atMs, forMs: 0 };
-    const node = this.#pick(this.#nodes).name;
+    const node = this.#node();
     switch (kind) {
       case "cut":
         return { ...base, kind, ...this.#cut() };
@@ -206,6 +221,8 @@ class Swarm {
       case "pause-at":
       case "suspend-at":
         return { ...base, forMs: this.#stop(), kind, node, moment: this.#pick(MOMENTS), timersLast: this.#oneIn(2) };
+      case "crash-at":
+        return { ...base, forMs: this.#stop(), kind, node, moment: this.#pick(MOMENTS) };
       case "watch-cut":
         return { ...once, kind, node };
       case "watch-lag":
@@ -214,7 +231,11 @@ class Swarm {
         return { ...base, kind, region: this.#pick(REGIONS) };
       case "replica-down":
       case "power-loss":
-        return { ...base, kind, replica: `${this.#pick(REGIONS)}-r${this.#between(1, this.#replicasPerRegion)}` };
+        return { ...base, kind, replica: this.#replica() };
+      case "damage":
+        return { ...base, kind, replica: this.#replica(), about: this.#hot };
+      case "store-step":
+        return { ...once, kind, byMs: this.#pick([-60_000, -2_000, 5_000]) };
       case "store-trouble": {
         const much = () => this.#pick([0, 5, 20, 40]);
         return { ...base, kind, lost: much(), unheard: much(), late: much() };
@@ -255,8 +276,12 @@ class Swarm {
     return { about, landMs: this.#pick([-1, 0, 400, 3_500, 8_000]), answerMs: 10 + this.#below(700) };
   }
 
+  #replica(): string {
+    return `${this.#pick(REGIONS)}-r${this.#between(1, this.#replicasPerRegion)}`;
+  }
+
   #cut(): { from: string; to: string; bothWays: boolean } {
-    const node = this.#pick(this.#nodes).name;
+    const node = this.#node();
     const region = this.#pick(REGIONS);
     const bothWays = !this.#oneIn(3);
     switch (this.#below(5)) {
@@ -273,8 +298,15 @@ class Swarm {
     }
   }
 
+  /** What is dangerous together comes together more often than chance would have it: in a storm, and where it is felt. */
   #moment(): number {
-    return this.#below(this.#troubledMs);
+    if (this.#storms.length === 0 || this.#oneIn(3)) return this.#below(this.#troubledMs);
+    return Math.min(this.#pick(this.#storms) + this.#below(STORM_MS), this.#troubledMs - 1);
+  }
+
+  #node(): string {
+    const near = this.#nodes.filter(({ region }) => region === this.#focus);
+    return this.#pick(near.length === 0 || this.#oneIn(3) ? this.#nodes : near).name;
   }
 
   /** Short ones, ones about as long as a lease, and long ones. */

@@ -5,7 +5,7 @@ export interface Scenario {
   readonly name: string;
   /** What must hold although this happens. */
   readonly story: string;
-  /** Seeded bugs (sim/mutants.ts) that it is there to find: lines whose removal breaks it. */
+  /** Seeded bugs (sim/mutants) that it is there to find: lines whose removal breaks it. */
   readonly finds: readonly string[];
   readonly plan: Plan;
 }
@@ -25,6 +25,10 @@ export interface ScenarioOptions {
   readonly moreNodes?: readonly string[];
   /** Nodes whose clocks are not right. */
   readonly clocks?: Readonly<Record<string, Partial<NodePlan>>>;
+  /** Conversations besides the one that everybody reads; the client of their home reads them. */
+  readonly moreConversations?: readonly string[];
+  /** A client that says that it has seen an id so far in the future. */
+  readonly boasts?: { readonly actor: string; readonly byMs: number };
   /** Whether somebody speaks twenty times a second, besides `operations`; default: no. */
   readonly busy?: boolean;
   /** Who reads: clients by region; default: all. */
@@ -44,13 +48,21 @@ export interface ScenarioOptions {
 /** One node and one replica a region; a client in each. */
 export function scenario(name: string, options: ScenarioOptions): Scenario {
   const { story, finds = [], faults, operations = [], moreNodes = [], clocks = {}, readers = REGIONS } = options;
+  const { moreConversations = [] } = options;
   const nodes = [...REGIONS.map((region) => `${region}-1`), ...moreNodes];
   const actors = REGIONS.map((region, i): ActorPlan => {
     const cursor = (["application", "server", "none"] as const)[i] ?? "none";
     const from = options.readFromMs === undefined ? {} : { fromMs: options.readFromMs };
     const reading: ReadingPlan = { conversation: TALK, cursor, handlerMs: options.handlerMs ?? 0, fails: 0, ...from };
     const prefers = [region, ...REGIONS.filter((other) => other !== region)];
-    return { name: `${region}-c`, region, prefers, reads: readers.includes(region) ? [reading] : [] };
+    const name = `${region}-c`;
+    const others = moreConversations.filter((conversation) => conversation.endsWith(`@${region}`));
+    const reads = [
+      ...(readers.includes(region) ? [reading] : []),
+      ...others.map((conversation): ReadingPlan => ({ ...reading, conversation })),
+    ];
+    const boasts = options.boasts?.actor === name ? { boastsMs: options.boasts.byMs } : {};
+    return { name, region, prefers, reads, ...boasts };
   });
   return {
     name,
@@ -75,7 +87,7 @@ export function scenario(name: string, options: ScenarioOptions): Scenario {
       hinted: options.hinted ?? 100,
       leaseLateMs: options.leaseLateMs ?? 0,
       lateTxnMs: 4_000,
-      conversations: [TALK],
+      conversations: [TALK, ...moreConversations],
       actors,
       troubledMs: options.troubledMs ?? 20_000,
       faults: [...faults].sort((a, b) => a.atMs - b.atMs),
@@ -128,8 +140,9 @@ export function deaf(atMs: number, node: string, forMs: number): Fault {
 }
 
 /** One sender says something every so often. */
-export function chat(actor: string, fromMs: number, toMs: number, everyMs: number): Operation[] {
-  return Array.from({ length: Math.floor((toMs - fromMs) / everyMs) }, (_, i) => say(fromMs + i * everyMs, actor));
+export function chat(actor: string, fromMs: number, toMs: number, everyMs: number, conversation = TALK): Operation[] {
+  const times = Array.from({ length: Math.floor((toMs - fromMs) / everyMs) }, (_, i) => fromMs + i * everyMs);
+  return times.map((atMs) => say(atMs, actor, { conversation }));
 }
 
 export function down(atMs: number, replica: string, forMs: number): Fault {

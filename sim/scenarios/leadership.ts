@@ -38,6 +38,17 @@ export const LEADERSHIP: readonly Scenario[] = [
     ],
     operations: [move(1_000, "south"), ...chat("east-c", 500, 1_000, 10), ...chat("south-c", 500, 2_500, 50)],
   }),
+  scenario("a move takes long to be sent, and somebody asks for the conversation meanwhile", {
+    story: "It waits until the move has its outcome: nobody leads beside it.",
+    finds: ["let-go-leader-moves"],
+    troubledMs: 6_000,
+    faults: [
+      deaf(800, LEADER, 5_000),
+      { atMs: 900, forMs: 1_000, kind: "slow", from: "east", to: "etcd", extraMs: 150 },
+      { atMs: 900, forMs: 1_000, kind: "slow", from: "etcd", to: "east", extraMs: 150 },
+    ],
+    operations: [move(1_000, "south"), ...chat("east-c", 500, 3_000, 40), ...chat("south-c", 500, 3_000, 50)],
+  }),
   scenario("a shard is claimed by a node that has not heard of a move", {
     story: "It lists the home keys under its claim, so it knows that the conversation is led elsewhere.",
     finds: ["homes-listed-before-claim"],

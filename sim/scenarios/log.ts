@@ -1,5 +1,5 @@
 /** What the log's rules (R3 to R10) are for: writes that stand at few replicas while leaders change. */
-import { crash, down, LEADER, move, rows, type Scenario, say, scenario } from "./build.ts";
+import { chat, crash, down, LEADER, move, rows, type Scenario, say, scenario } from "./build.ts";
 
 export const LOG: readonly Scenario[] = [
   scenario("a row at one replica, which one recovery sees and the next one does not", {
@@ -105,17 +105,6 @@ export const LOG: readonly Scenario[] = [
     faults: [rows(1_000, LEADER, [], { count: 99 })],
     operations: [say(300, "east-c", { messages: 40 }), say(1_100, "east-c"), move(1_300, "south"), say(7_000, "west-c")],
   }),
-  scenario("a checkpoint that lands after a later one", {
-    story: "The later one stays: the conversation that was put aside goes on from its head.",
-    finds: ["checkpoint-by-clock"],
-    readFromMs: 13_000,
-    troubledMs: 14_000,
-    faults: [
-      { atMs: 200, forMs: 0, kind: "copies", node: LEADER, of: "checkpoint", reach: ["east-r1"], lateMs: 9_000 },
-      down(10_000, "east-r1", 3_000),
-    ],
-    operations: [say(300, "east-c", { messages: 50 }), say(400, "east-c", { messages: 10 }), say(10_500, "west-c")],
-  }),
   scenario("a replica with an empty disk", {
     story:
       "Acknowledged rows stand at one replica only, which is out of reach; another row tells of them. Nobody leads until it is back.",
@@ -149,6 +138,28 @@ export const LOG: readonly Scenario[] = [
       { atMs: 1_350, forMs: 6_000, kind: "cut", from: LEADER, to: "etcd", bothWays: true },
     ],
     operations: [say(500, "west-c"), say(1_100, "west-c"), move(1_300, "south"), say(6_500, "south-c")],
+  }),
+  scenario("a row that one replica gives back damaged", {
+    story: "It is not taken for missing, and not for what it says: nobody leads until it can be read whole.",
+    finds: ["damaged-row-is-missing", "checksum-ignored"],
+    hinted: 0,
+    readFromMs: 4_000,
+    troubledMs: 12_000,
+    faults: [
+      rows(1_000, LEADER, ["east-r1", "south-r1"]),
+      { atMs: 1_200, forMs: 9_000, kind: "damage", replica: "south-r1", about: "#2" },
+      down(1_300, "east-r1", 4_000),
+      crash(1_300, LEADER, 10_000),
+    ],
+    operations: [say(500, "east-c"), say(1_100, "east-c"), ...chat("west-c", 6_000, 11_000, 500)],
+  }),
+  scenario("the store's clock steps back between two checkpoints", {
+    story: "The later one counts all the same: the conversation that was put aside goes on from its head.",
+    finds: ["checkpoint-by-clock"],
+    readFromMs: 13_000,
+    troubledMs: 14_000,
+    faults: [{ atMs: 450, forMs: 0, kind: "store-step", byMs: -60_000 }],
+    operations: [say(300, "east-c", { messages: 50 }), say(400, "east-c", { messages: 10 }), say(10_500, "west-c")],
   }),
   scenario("a row is durable while the one before it is unknown", {
     story: "Neither is acknowledged, and the next leader takes neither for committed.",

@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
-import { MUTANTS } from "../../sim/mutants.ts";
+import { MUTANTS } from "../../sim/mutants/index.ts";
 import { SCENARIOS } from "../../sim/scenarios/index.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));

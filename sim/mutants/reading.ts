@@ -1,0 +1,28 @@
+/** What readers are shown (§9). */
+import type { Mutant } from "./mutant.ts";
+
+export const READING: readonly Mutant[] = [
+  {
+    name: "cursor-before-handler",
+    what: "The cursor moves before the handler has returned (G4).",
+    patches: [
+      {
+        file: "src/client/subscription.ts",
+        find: "      if (!(await handler.handle(this.#messageOf(item), signal))) return;\n      this.#handled(item);",
+        replace: "      this.#handled(item);\n      if (!(await handler.handle(this.#messageOf(item), signal))) return;",
+      },
+    ],
+  },
+  {
+    name: "feed-after-catch-up",
+    what: "A reader is woken only by what is committed after it caught up: it registers with the feed after its look at the head.",
+    patches: [
+      {
+        file: "src/gateway/subscription.ts",
+        find: "      const unwatch = follower.watch(() => this.#wake());\n",
+        replace:
+          "      let unwatch = () => {};\n      this.#gateway.clock.after(500, () => {\n        unwatch = follower.watch(() => this.#wake());\n      });\n",
+      },
+    ],
+  },
+];
