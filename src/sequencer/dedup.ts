@@ -49,7 +49,10 @@ interface Recent {
 }
 
 interface Producer {
+  /** The digest of its sender's name. */
   readonly sender: bigint;
+  /** The name itself, once somebody has shown the one that has this digest: it is compared for every message. */
+  senderName: string | undefined;
   lastCounter: number;
   lastSeq: number;
   lastId: bigint;
@@ -151,7 +154,7 @@ export class Dedup {
       }
       return candidate.counter === 1 ? { kind: "new" } : { kind: "early", wanted: 1 };
     }
-    if (producer.sender !== senderDigest(candidate.sender)) {
+    if (!belongsTo(producer, candidate.sender)) {
       return refused("PERMISSION_DENIED", "this producer belongs to another sender");
     }
     const wanted = producer.lastCounter + 1;
@@ -189,7 +192,7 @@ export class Dedup {
   }
 
   #use(recent: Recent, sender: string): void {
-    const producer = this.#producers.get(recent.producer) ?? newProducer(senderDigest(sender));
+    const producer = this.#producers.get(recent.producer) ?? newProducer(sender);
     producer.lastCounter = recent.counter;
     producer.lastSeq = recent.seq;
     producer.lastId = recent.id;
@@ -246,18 +249,26 @@ class Window {
   }
 }
 
-function newProducer(sender: bigint): Producer {
-  return { sender, lastCounter: 0, lastSeq: 0, lastId: 0n, recent: new Map() };
+function newProducer(sender: string): Producer {
+  return { sender: senderDigest(sender), senderName: sender, lastCounter: 0, lastSeq: 0, lastId: 0n, recent: new Map() };
 }
 
 function restoreProducer(stored: DedupProducer): Producer {
   return {
     sender: stored.sender,
+    senderName: undefined,
     lastCounter: Number(stored.lastCounter),
     lastSeq: Number(stored.lastSeq),
     lastId: stored.lastId,
     recent: new Map(),
   };
+}
+
+function belongsTo(producer: Producer, sender: string): boolean {
+  if (producer.senderName === sender) return true;
+  if (producer.sender !== senderDigest(sender)) return false;
+  producer.senderName = sender;
+  return true;
 }
 
 function keyHash(key: Uint8Array): string {
@@ -275,7 +286,7 @@ function senderDigest(sender: string): bigint {
 function contentDigest({ payload, key }: { readonly payload: Uint8Array; readonly key: Uint8Array }): bigint {
   if (key.length === 0) return digest64(payload);
   const { type, body } = fromBinary(PayloadSchema, payload);
-  return digest64(encoder.encode(`${type}\0`), body);
+  return digest64(Buffer.concat([encoder.encode(`${type}\0`), body]));
 }
 
 function refused(code: ConstructorParameters<typeof MeridianError>[0], message: string): Verdict {
