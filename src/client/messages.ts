@@ -1,6 +1,7 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { fromBinary } from "@bufbuild/protobuf";
 import type { Entry } from "../gen/meridian/v1/stored_pb.ts";
 import { type Payload, PayloadSchema, type Message as WireMessage } from "../gen/meridian/v1/types_pb.ts";
+import { encode } from "../kernel/encode.ts";
 import { MeridianError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
 
@@ -46,12 +47,13 @@ export function encodePayload(payload: NewPayload, bodyBytesMax: number): Uint8A
       details: { limit: String(bodyBytesMax) },
     });
   }
-  const typeBytes = encoder.encode(payload.type).length;
+  const typeBytes = Buffer.byteLength(payload.type);
   if (typeBytes > LIMITS.typeBytes) {
     throw new MeridianError("INVALID_ARGUMENT", `the type has ${typeBytes} bytes; at most ${LIMITS.typeBytes} are allowed`);
   }
   const { type, traceparent } = payload;
-  return toBinary(PayloadSchema, create(PayloadSchema, { type, body, sentAtMs: BigInt(payload.sentAtMs), traceparent }));
+  const content = { type, body, sentAtMs: BigInt(payload.sentAtMs), traceparent };
+  return encode(PayloadSchema, content, (bytes) => Buffer.allocUnsafe(bytes));
 }
 
 /** 1 to 256 bytes; strings are encoded as UTF-8. Throws INVALID_ARGUMENT. */

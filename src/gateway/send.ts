@@ -1,6 +1,7 @@
-import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { SendRequest, SendResponseSchema } from "../gen/meridian/v1/client_pb.ts";
 import { PayloadSchema } from "../gen/meridian/v1/types_pb.ts";
+import { encode } from "../kernel/encode.ts";
 import { invariant, MeridianError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { checkConversation } from "../kernel/names.ts";
@@ -36,7 +37,7 @@ function runOf(request: SendRequest, bodyBytesMax: number): SubmitRun {
   }
   const base = request.base === undefined ? {} : { base: checkWhole("base", request.base) };
   const item = {
-    payload: toBinary(PayloadSchema, create(PayloadSchema, { type, body, sentAtMs, traceparent })),
+    payload: encode(PayloadSchema, { type, body, sentAtMs, traceparent }),
     key,
     skip: false,
   };

@@ -2,11 +2,9 @@ import { MeridianError } from "./errors.ts";
 import { fnv1a64, rendezvous } from "./hash.ts";
 import { LIMITS } from "./limits.ts";
 
-const encoder = new TextEncoder();
-
 /** 1 to 256 bytes of UTF-8, no control characters. Throws INVALID_ARGUMENT. */
 export function checkName(what: string, name: string, limitBytes: number): void {
-  const bytes = encoder.encode(name).length;
+  const bytes = Buffer.byteLength(name);
   if (bytes === 0) throw new MeridianError("INVALID_ARGUMENT", `${what} must not be empty`);
   if (bytes > limitBytes) {
     throw new MeridianError("INVALID_ARGUMENT", `${what} has ${bytes} bytes; at most ${limitBytes} are allowed`);

@@ -7,8 +7,9 @@
  * it tells damage from a batch that merely does not chain. The epoch is in neither, so that a later leader can write the
  * same bytes again under its own.
  */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { fromBinary } from "@bufbuild/protobuf";
 import { BatchSchema, ContentSchema, type Entry } from "../gen/meridian/v1/stored_pb.ts";
+import { encode } from "../kernel/encode.ts";
 import { MeridianError } from "../kernel/errors.ts";
 import { type Hash, hash128, hashFromBytes, hashToBytes, ROOT_HASH } from "../kernel/hash.ts";
 
@@ -48,25 +49,19 @@ export interface NewBatch {
 }
 
 export function encodeBatch(batch: NewBatch): Batch {
-  const content = toBinary(
-    ContentSchema,
-    create(ContentSchema, {
-      firstSeq: BigInt(batch.firstSeq),
-      firstId: batch.firstId,
-      prevHash: hashToBytes(batch.prevHash),
-      entries: batch.entries as Entry[],
-    }),
-  );
+  const content = encode(ContentSchema, {
+    firstSeq: BigInt(batch.firstSeq),
+    firstId: batch.firstId,
+    prevHash: hashToBytes(batch.prevHash),
+    entries: batch.entries as Entry[],
+  });
   const hash = contentHash(batch.conversation, content);
-  const bytes = toBinary(
-    BatchSchema,
-    create(BatchSchema, {
-      content,
-      watermarkSeq: BigInt(batch.watermark.seq),
-      watermarkHash: hashToBytes(batch.watermark.hash),
-      checksum: hashToBytes(checksum(hash, batch.watermark)),
-    }),
-  );
+  const bytes = encode(BatchSchema, {
+    content,
+    watermarkSeq: BigInt(batch.watermark.seq),
+    watermarkHash: hashToBytes(batch.watermark.hash),
+    checksum: hashToBytes(checksum(hash, batch.watermark)),
+  });
   return {
     bytes,
     hash,

@@ -1,5 +1,6 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { fromBinary } from "@bufbuild/protobuf";
 import { CheckpointSchema, type DedupState } from "../gen/meridian/v1/stored_pb.ts";
+import { encode } from "../kernel/encode.ts";
 import { MeridianError } from "../kernel/errors.ts";
 import { hash128, hashFromBytes, hashToBytes } from "../kernel/hash.ts";
 import type { Watermark } from "./batch.ts";
@@ -15,15 +16,12 @@ export interface Checkpoint {
 const CHECKSUM_BYTES = 16;
 
 export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
-  const body = toBinary(
-    CheckpointSchema,
-    create(CheckpointSchema, {
-      seq: BigInt(checkpoint.watermark.seq),
-      hash: hashToBytes(checkpoint.watermark.hash),
-      lastId: checkpoint.lastId,
-      dedup: checkpoint.dedup,
-    }),
-  );
+  const body = encode(CheckpointSchema, {
+    seq: BigInt(checkpoint.watermark.seq),
+    hash: hashToBytes(checkpoint.watermark.hash),
+    lastId: checkpoint.lastId,
+    dedup: checkpoint.dedup,
+  });
   return Buffer.concat([hashToBytes(hash128([body])), body]);
 }
 

@@ -6,9 +6,10 @@ import type {
   MessageInitShape,
   MessageShape,
 } from "@bufbuild/protobuf";
+import { encode } from "../../kernel/encode.ts";
 import { MeridianError } from "../../kernel/errors.ts";
 import type { CallOptions, Channel, Duplex } from "../../ports/network.ts";
-import { decode, encode, onlyFrame, typed } from "./codec.ts";
+import { decode, onlyFrame, typed } from "./codec.ts";
 import type { Pipe } from "./pipe.ts";
 
 /** Opens a call. After `deadlineMs` the wire breaks the pipe with UNAVAILABLE; `onOver` is called once when it is over. */

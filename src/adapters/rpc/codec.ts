@@ -1,10 +1,7 @@
-import { create, type DescMessage, fromBinary, type MessageInitShape, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { type DescMessage, fromBinary, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
+import { encode } from "../../kernel/encode.ts";
 import { type Code, MeridianError } from "../../kernel/errors.ts";
 import type { Duplex } from "../../ports/network.ts";
-
-export function encode<D extends DescMessage>(schema: D, message: MessageInitShape<D>): Uint8Array {
-  return toBinary(schema, create(schema, message));
-}
 
 /** Throws `onGarbage` for bytes that are no such message. The message's `bytes` fields are views of the frame. */
 export function decode<D extends DescMessage>(schema: D, frame: Uint8Array, onGarbage: Code): MessageShape<D> {

@@ -1,10 +1,11 @@
 import type { DescMessage, DescMethod, MessageInitShape } from "@bufbuild/protobuf";
+import { encode } from "../../kernel/encode.ts";
 import { MeridianError } from "../../kernel/errors.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { type Timers, withDeadline } from "../../kernel/timing.ts";
 import type { CallContext, Duplex, ServiceRegistration } from "../../ports/network.ts";
 import type { Telemetry } from "../../ports/telemetry.ts";
-import { decode, encode, onlyFrame, typed } from "./codec.ts";
+import { decode, onlyFrame, typed } from "./codec.ts";
 import type { Pipe } from "./pipe.ts";
 
 /** One method with the handler that serves it. */
