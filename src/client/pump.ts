@@ -26,9 +26,14 @@ export class Pump {
     return this.#cancelPause !== undefined;
   }
 
+  /** Whether the next run has its moment already: then there is nothing to ask for. */
+  get isDue(): boolean {
+    return this.#isDue || this.isPaused;
+  }
+
   /** At once while nothing is under way (after the sends of this very moment), else with what the turn brings. */
   soon(isQuiet: boolean): void {
-    if (!this.isPaused) this.after(isQuiet ? Promise.resolve() : this.#options.clock.nextTurn());
+    if (!this.isDue) this.after(isQuiet ? Promise.resolve() : this.#options.clock.nextTurn());
   }
 
   after(moment: Promise<void>): void {

@@ -58,6 +58,8 @@ export class SendWindow {
   #frames: number[] = [];
   /** Some counter is to be submitted again. */
   #isBehind = false;
+  /** Some send in the window may be unused: it is rare, and nobody looks for them otherwise. */
+  #hasUnused = false;
   readonly #aborted: PendingSend[] = [];
   /** Since when nothing was answered, while something awaits its answer. */
   #silentSinceMs: number | undefined;
@@ -166,8 +168,9 @@ export class SendWindow {
     this.#session?.answered(answered.messages, answered.bytes);
     for (const [send, error] of refusals) if (this.#sent.get(send.counter) === send) this.#refuse(send, error);
     this.#giveBackOrFill();
-    this.#frames = this.#frames.filter((last) => last >= this.#lowestAwaiting());
-    this.#silentSinceMs = this.#lowestAwaiting() === Number.POSITIVE_INFINITY ? undefined : this.#options.clock.monotonicMs();
+    const lowest = this.#lowestAwaiting();
+    this.#frames = this.#frames.filter((last) => last >= lowest);
+    this.#silentSinceMs = lowest === Number.POSITIVE_INFINITY ? undefined : this.#options.clock.monotonicMs();
     this.#checkIdle();
     this.#submitSoon();
   }
@@ -202,7 +205,7 @@ export class SendWindow {
       send.settle({ status: "expired", error });
     }
     // The leader takes counters in order: what was refused below this one has been filled already.
-    for (const other of this.#sent.values()) if (other.isUnused && other.counter < send.counter) this.#forget(other);
+    for (const other of this.#unused()) if (other.counter < send.counter) this.#forget(other);
   }
 
   #refuse(send: PendingSend, error: MeridianError): void {
@@ -216,6 +219,7 @@ export class SendWindow {
     if (error.retry !== "never") send.isUnused = false;
     else if (send.tries === 1 && !send.isSkip) {
       send.isUnused = true;
+      this.#hasUnused = true;
       return send.settle({ status: "rejected", error });
     } else if (!send.isSkip) {
       send.reason = error;
@@ -271,13 +275,20 @@ export class SendWindow {
       this.#forget(last);
       this.#next = last.counter;
     }
-    const holes = [...this.#sent.values()].filter((send) => send.isUnused && !send.isSkip && send.awaiting === 0);
+    const unused = this.#unused();
+    this.#hasUnused = unused.length > 0;
+    const holes = unused.filter((send) => !send.isSkip && send.awaiting === 0);
     for (const hole of holes) hole.isSkip = true;
     this.#submitSkips(holes);
   }
 
+  #unused(): PendingSend[] {
+    return this.#hasUnused ? [...this.#sent.values()].filter((send) => send.isUnused) : [];
+  }
+
   #submitSoon(): void {
-    if (this.#session !== undefined) this.#pump.soon(this.#lowestAwaiting() === Number.POSITIVE_INFINITY);
+    if (this.#session === undefined || this.#pump.isDue) return;
+    this.#pump.soon(this.#lowestAwaiting() === Number.POSITIVE_INFINITY);
   }
 
   #submitWhatMayGo(): void {
