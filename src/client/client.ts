@@ -95,13 +95,13 @@ export class Client implements AsyncDisposable {
   }
 
   /** Sends as the client's own sender: see `Producer.send`. Throws INVALID_ARGUMENT if the client was made without one. */
-  async send(conversation: string, body: Uint8Array | string, options?: SendOptions): Promise<Outcome> {
-    if (this.#producer === undefined) {
-      throw new MeridianError("INVALID_ARGUMENT", "connect with a sender, or send by a producer", {
+  send(conversation: string, body: Uint8Array | string, options?: SendOptions): Promise<Outcome> {
+    if (this.#producer !== undefined) return this.#producer.send(conversation, body, options);
+    return Promise.reject(
+      new MeridianError("INVALID_ARGUMENT", "connect with a sender, or send by a producer", {
         advice: "Give `connect` a `sender`, or call `client.producer({ sender }).send(…)`.",
-      });
-    }
-    return this.#producer.send(conversation, body, options);
+      }),
+    );
   }
 
   /** A producer for one sender; many can share the client. Each keeps its own order. Throws INVALID_ARGUMENT. */

@@ -25,7 +25,10 @@ export class PendingSend {
   reason: MeridianError | undefined;
   /** The window that it stands in: it may move to another as long as it has no counter. */
   window: SendWindow | undefined;
-  readonly #settlers = new Set<(outcome: Outcome) => void>();
+  /** These three while somebody waits for the outcome. */
+  #outcome: Promise<Outcome> | undefined;
+  #resolve: ((outcome: Outcome) => void) | undefined;
+  #onSettled: (() => void) | undefined;
 
   constructor(content: { readonly payload: Uint8Array; readonly key: Uint8Array }, deadlineMs: number) {
     this.payload = content.payload;
@@ -40,16 +43,23 @@ export class PendingSend {
 
   /** Whether somebody still waits for the outcome. */
   get isAwaited(): boolean {
-    return this.#settlers.size > 0;
+    return this.#outcome !== undefined;
   }
 
-  outcome(): Promise<Outcome> {
-    return new Promise((resolve) => this.#settlers.add(resolve));
+  /** `onSettled` is called once when there is an outcome, the one of whoever asks first. */
+  outcome(onSettled: () => void): Promise<Outcome> {
+    this.#onSettled ??= onSettled;
+    this.#outcome ??= new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    return this.#outcome;
   }
 
   settle(outcome: Outcome): void {
-    const settlers = [...this.#settlers];
-    this.#settlers.clear();
-    for (const settle of settlers) settle(outcome);
+    this.#resolve?.(outcome);
+    this.#onSettled?.();
+    this.#outcome = undefined;
+    this.#resolve = undefined;
+    this.#onSettled = undefined;
   }
 }

@@ -21,6 +21,8 @@ export interface SendOptions {
   readonly traceparent?: string;
 }
 
+const NO_KEY = new Uint8Array();
+
 /** Sends the messages of one sender: in each conversation in the order of the calls (G7), each accepted at most once (G3). */
 export class Producer {
   readonly sender: string;
@@ -55,7 +57,7 @@ export class Producer {
     }
     const outcome = sends.outcomeOf(send, options.signal);
     this.#window(conversation).add(send);
-    return outcome;
+    return await outcome;
   }
 
   #encode(body: Uint8Array | string, options: SendOptions): { payload: Uint8Array; key: Uint8Array } {
@@ -67,7 +69,7 @@ export class Producer {
     const content = { type: options.type ?? "", body, sentAtMs: Math.trunc(clock.wallMs()), traceparent };
     return {
       payload: encodePayload(content, connection.bodyBytesMax),
-      key: options.key === undefined ? new Uint8Array() : encodeKey(options.key),
+      key: options.key === undefined ? NO_KEY : encodeKey(options.key),
     };
   }
 

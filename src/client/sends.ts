@@ -71,20 +71,20 @@ export class Sends {
   }
 
   /** Waits for a send's outcome; the signal gives it up. */
-  async outcomeOf(send: PendingSend, signal: AbortSignal | undefined): Promise<Outcome> {
-    const outcome = send.outcome();
+  outcomeOf(send: PendingSend, signal: AbortSignal | undefined): Promise<Outcome> {
+    if (!send.isAwaited) this.#open += 1;
+    const outcome = send.outcome(this.#settled);
+    if (signal === undefined) return outcome;
     const forget = onAbort(signal, () => {
-      send.window?.abort(send, new MeridianError("UNAVAILABLE", "the send was aborted", { cause: signal?.reason }));
+      send.window?.abort(send, new MeridianError("UNAVAILABLE", "the send was aborted", { cause: signal.reason }));
     });
-    this.#open += 1;
-    try {
-      return await outcome;
-    } finally {
-      forget();
-      this.#open -= 1;
-      if (this.#open === 0) for (const wake of this.#wakeFlushed.splice(0)) wake();
-    }
+    return outcome.finally(forget);
   }
+
+  readonly #settled = (): void => {
+    this.#open -= 1;
+    if (this.#open === 0) for (const wake of this.#wakeFlushed.splice(0)) wake();
+  };
 
   async resolve(key: RetryKey, deadlineMs: number, signal: AbortSignal | undefined): Promise<Outcome> {
     this.checkOpen();
