@@ -1,9 +1,9 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import type { Entry } from "../gen/meridian/v1/stored_pb.ts";
 import { type Payload, PayloadSchema, type Message as WireMessage } from "../gen/meridian/v1/types_pb.ts";
 import { encode } from "../kernel/encode.ts";
 import { MeridianError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import type { Entry } from "../log/batch.ts";
 
 /** A committed message. */
 export interface Message {

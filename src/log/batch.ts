@@ -8,7 +8,7 @@
  * same bytes again under its own.
  */
 import { fromBinary } from "@bufbuild/protobuf";
-import { BatchSchema, ContentSchema, type Entry } from "../gen/meridian/v1/stored_pb.ts";
+import { BatchSchema, ContentSchema, type Entry as StoredEntry } from "../gen/meridian/v1/stored_pb.ts";
 import { encode } from "../kernel/encode.ts";
 import { MeridianError } from "../kernel/errors.ts";
 import { type Hash, hash128, hashFromBytes, hashToBytes, ROOT_HASH } from "../kernel/hash.ts";
@@ -22,7 +22,8 @@ export interface Watermark {
 /** The watermark of a conversation without messages. */
 export const EMPTY: Watermark = { seq: 0, hash: ROOT_HASH };
 
-export type { Entry };
+/** One seq of a conversation, as stored.proto describes it; read or still to be written. */
+export type Entry = Readonly<Omit<StoredEntry, "$typeName" | "$unknown">>;
 
 /** A batch whose bytes have been checked. */
 export interface Batch {
@@ -53,7 +54,7 @@ export function encodeBatch(batch: NewBatch): Batch {
     firstSeq: BigInt(batch.firstSeq),
     firstId: batch.firstId,
     prevHash: hashToBytes(batch.prevHash),
-    entries: batch.entries as Entry[],
+    entries: batch.entries as StoredEntry[],
   });
   const hash = contentHash(batch.conversation, content);
   const bytes = encode(BatchSchema, {

@@ -11,11 +11,12 @@
  * largest producer id that was ever evicted is kept, below which an unknown producer may be one that was forgotten.
  */
 import { create, fromBinary } from "@bufbuild/protobuf";
-import { type DedupProducer, type DedupState, DedupStateSchema, type Entry } from "../gen/meridian/v1/stored_pb.ts";
+import { type DedupProducer, type DedupState, DedupStateSchema } from "../gen/meridian/v1/stored_pb.ts";
 import { PayloadSchema } from "../gen/meridian/v1/types_pb.ts";
 import { MeridianError } from "../kernel/errors.ts";
 import { digest64, hash128 } from "../kernel/hash.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import type { Entry } from "../log/batch.ts";
 
 /** A message that asks for a seq, as far as recognising it goes. */
 export interface Candidate {
@@ -25,7 +26,8 @@ export interface Candidate {
   readonly key: Uint8Array;
   readonly payload: Uint8Array;
   readonly skip: boolean;
-  readonly base?: number;
+  /** A head seq known before the first try of a keyed send without a session. */
+  readonly base: number | undefined;
 }
 
 /**

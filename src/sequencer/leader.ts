@@ -14,12 +14,10 @@
  * said only once this epoch has committed a batch of its own above what it found (R9): until then a predecessor's unseen
  * row could still be adopted at the next seq, and with it a message that was called refused.
  */
-import { create } from "@bufbuild/protobuf";
 import { Publisher } from "../feed/publisher.ts";
-import { type Entry, EntrySchema } from "../gen/meridian/v1/stored_pb.ts";
 import { MeridianError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
-import { type Batch, encodeBatch, type Watermark } from "../log/batch.ts";
+import { type Batch, type Entry, encodeBatch, type Watermark } from "../log/batch.ts";
 import { encodeCheckpoint } from "../log/checkpoint.ts";
 import type { Tenure } from "../membership/tenure.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -270,9 +268,8 @@ export class Leader {
       if (waiting.length > 0) this.#pending.putBack(waiting);
     }
     if (entries.length === 0 && this.#barrierDue()) {
-      const barrier = create(EntrySchema, { void: true });
-      this.#dedup.apply(firstSeq, firstId, [barrier]);
-      entries.push(barrier);
+      this.#dedup.apply(firstSeq, firstId, [BARRIER]);
+      entries.push(BARRIER);
     }
     return entries;
   }
@@ -358,15 +355,18 @@ export class Leader {
   }
 }
 
+const NOTHING = new Uint8Array();
+const BARRIER: Entry = { producer: 0n, counter: 0n, sender: "", key: NOTHING, payload: NOTHING, void: true };
+
 function entryOf(item: Pending, isVoid: boolean): Entry {
-  return create(EntrySchema, {
+  return {
     producer: item.producer,
     counter: BigInt(item.counter),
     sender: item.sender,
-    key: isVoid ? new Uint8Array() : item.key,
-    payload: isVoid ? new Uint8Array() : item.payload,
+    key: isVoid ? NOTHING : item.key,
+    payload: isVoid ? NOTHING : item.payload,
     void: isVoid,
-  });
+  };
 }
 
 function handingOver(conversation: string): MeridianError {

@@ -66,7 +66,7 @@ export class PendingQueue {
         key: item.key,
         payload: item.payload,
         skip: item.skip,
-        ...(run.base === undefined ? {} : { base: run.base }),
+        base: run.base,
         fates,
         index,
         aboveId: run.aboveId,

@@ -15,12 +15,12 @@ import {
   type Submit,
   type Subscribe,
 } from "../../../src/gen/meridian/v1/client_pb.ts";
-import { type Entry, EntrySchema } from "../../../src/gen/meridian/v1/stored_pb.ts";
+import { EntrySchema } from "../../../src/gen/meridian/v1/stored_pb.ts";
 import { PayloadSchema } from "../../../src/gen/meridian/v1/types_pb.ts";
 import { toErrorDetail } from "../../../src/kernel/error-wire.ts";
 import { type Code, MeridianError } from "../../../src/kernel/errors.ts";
 import { hashToBytes } from "../../../src/kernel/hash.ts";
-import { type Batch, EMPTY, encodeBatch, type Watermark } from "../../../src/log/batch.ts";
+import { type Batch, EMPTY, type Entry, encodeBatch, type Watermark } from "../../../src/log/batch.ts";
 import type { CallContext, Duplex, Handlers } from "../../../src/ports/network.ts";
 
 type Response = MessageInitShape<typeof SessionResponseSchema>;

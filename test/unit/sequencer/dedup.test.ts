@@ -13,7 +13,7 @@ const NO_KEY = new Uint8Array();
 const text = new TextEncoder();
 
 function candidate(counter: number, body: string, options: Partial<Candidate> = {}): Candidate {
-  return { producer: 7n, sender: "ada", counter, key: NO_KEY, payload: payload(body), skip: false, ...options };
+  return { producer: 7n, sender: "ada", counter, key: NO_KEY, payload: payload(body), skip: false, base: undefined, ...options };
 }
 
 function entry(from: Candidate): Entry {
