@@ -17,6 +17,7 @@ import { MeridianError } from "../kernel/errors.ts";
 import { digest64, hash128 } from "../kernel/hash.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { Entry } from "../log/batch.ts";
+import { RecentMessages } from "./recent-messages.ts";
 
 /** A message that asks for a seq, as far as recognising it goes. */
 export interface Candidate {
@@ -41,15 +42,6 @@ export type Verdict =
   | { readonly kind: "early"; readonly wanted: number }
   | { readonly kind: "refused"; readonly error: MeridianError };
 
-interface Recent {
-  readonly seq: number;
-  readonly id: bigint;
-  readonly producer: bigint;
-  readonly counter: number;
-  readonly digest: bigint;
-  readonly key: string | undefined;
-}
-
 interface Producer {
   /** The digest of its sender's name. */
   readonly sender: bigint;
@@ -58,8 +50,8 @@ interface Producer {
   lastCounter: number;
   lastSeq: number;
   lastId: bigint;
-  /** The counters that stand in the window. */
-  readonly recent: Map<number, Recent>;
+  /** The seqs of the counters that stand in the window. */
+  readonly recent: Map<number, number>;
 }
 
 const VOID_DIGEST = 0n;
@@ -68,9 +60,14 @@ const encoder = new TextEncoder();
 export class Dedup {
   /** Least recently used first: a Map keeps the order of insertion. */
   readonly #producers = new Map<bigint, Producer>();
+  /** The most recently used one. */
+  #newest: Producer | undefined;
   #evicted = 0n;
-  readonly #window = new Window();
-  readonly #keys = new Map<string, Recent>();
+  readonly #window = new RecentMessages<Producer>();
+  /** By the key's hash: the seq of the last message in the window that carries it. */
+  readonly #keys = new Map<string, number>();
+  /** By seq: the hashes of the keys in the window. */
+  readonly #keyed = new Map<number, string>();
 
   judge(candidate: Candidate): Verdict {
     if (candidate.key.length > 0 && !candidate.skip) {
@@ -92,24 +89,25 @@ export class Dedup {
   }
 
   snapshot(): DedupState {
-    const index = new Map<bigint, number>();
+    const index = new Map<Producer, number>();
     const producers = [...this.#producers].map(([id, p], i) => {
-      index.set(id, i);
+      index.set(p, i);
       return { id, lastCounter: BigInt(p.lastCounter), lastSeq: BigInt(p.lastSeq), lastId: p.lastId, sender: p.sender };
     });
-    const recents = this.#window.all();
-    const digests = Buffer.alloc(8 * recents.length);
-    for (const [i, recent] of recents.entries()) digests.writeBigUInt64BE(recent.digest, 8 * i);
-    const keyed = recents.flatMap((recent, i) => (this.#keyOf(recent) === undefined ? [] : [i]));
+    const { firstSeq, endSeq } = this.#window;
+    const seqs = Array.from({ length: endSeq - firstSeq }, (_, i) => firstSeq + i);
+    const digests = Buffer.alloc(8 * seqs.length);
+    for (const [i, seq] of seqs.entries()) digests.writeBigUInt64BE(this.#window.digest(seq), 8 * i);
+    const keyed = [...this.#keyed].filter(([seq, key]) => this.#keys.get(key) === seq);
     return create(DedupStateSchema, {
       producers,
       evicted: this.#evicted,
-      producer: recents.map((recent) => index.get(recent.producer) ?? producers.length),
-      counter: recents.map((recent) => BigInt(recent.counter)),
+      producer: seqs.map((seq) => index.get(this.#window.producer(seq) as Producer) ?? producers.length),
+      counter: seqs.map((seq) => this.#window.counter(seq)),
       digests,
-      ids: recents.map((recent) => recent.id),
-      keyHashes: Buffer.concat(keyed.map((i) => Buffer.from((recents[i] as Recent).key as string, "hex"))),
-      keyIndexes: keyed,
+      ids: seqs.map((seq) => this.#window.id(seq)),
+      keyHashes: Buffer.concat(keyed.map(([, key]) => Buffer.from(key, "hex"))),
+      keyIndexes: keyed.map(([seq]) => seq - firstSeq),
     });
   }
 
@@ -117,35 +115,32 @@ export class Dedup {
   static restore(state: DedupState, seq: number): Dedup {
     const dedup = new Dedup();
     dedup.#evicted = state.evicted;
-    for (const producer of state.producers) dedup.#producers.set(producer.id, restoreProducer(producer));
-    const keys = new Map(
-      state.keyIndexes.map((at, i) => [at, Buffer.from(state.keyHashes.subarray(16 * i, 16 * i + 16)).toString("hex")]),
-    );
+    const producers = state.producers.map(restoreProducer);
+    for (const [i, { id }] of state.producers.entries()) dedup.#producers.set(id, producers[i] as Producer);
     const digests = Buffer.from(state.digests.buffer, state.digests.byteOffset, state.digests.byteLength);
     const firstSeq = seq - state.ids.length + 1;
     for (const [i, id] of state.ids.entries()) {
-      const recent: Recent = {
-        seq: firstSeq + i,
-        id,
-        producer: state.producers[state.producer[i] as number]?.id ?? 0n,
-        counter: Number(state.counter[i]),
-        digest: digests.readBigUInt64BE(8 * i),
-        key: keys.get(i),
-      };
-      dedup.#remember(recent);
-      dedup.#producers.get(recent.producer)?.recent.set(recent.counter, recent);
+      const producer = producers[state.producer[i] as number];
+      const counter = state.counter[i] as bigint;
+      dedup.#window.push(firstSeq + i, { id, producer, counter, digest: digests.readBigUInt64BE(8 * i) });
+      producer?.recent.set(Number(counter), firstSeq + i);
+    }
+    for (const [i, at] of state.keyIndexes.entries()) {
+      dedup.#rememberKey(firstSeq + at, Buffer.from(state.keyHashes.subarray(16 * i, 16 * i + 16)).toString("hex"));
     }
     return dedup;
   }
 
-  #judgeKnownKey(candidate: Candidate, known: Recent): Verdict {
-    if (known.digest !== contentDigest(candidate)) {
+  #judgeKnownKey(candidate: Candidate, seq: number): Verdict {
+    const window = this.#window;
+    if (window.digest(seq) !== contentDigest(candidate)) {
       return refused("KEY_CONFLICT", "this key was used for other content within the last messages of the conversation");
     }
-    if (candidate.producer === 0n) return { kind: "known-key", seq: known.seq, id: known.id, due: false };
+    const known = { kind: "known-key", seq, id: window.id(seq) } as const;
+    if (candidate.producer === 0n) return { ...known, due: false };
     const counter = this.#judgeCounter(candidate);
     if (counter.kind === "early" || counter.kind === "refused") return counter;
-    return { kind: "known-key", seq: known.seq, id: known.id, due: counter.kind === "new" };
+    return { ...known, due: counter.kind === "new" };
   }
 
   #judgeCounter(candidate: Candidate): Verdict {
@@ -166,41 +161,41 @@ export class Dedup {
   }
 
   #judgeUsed(candidate: Candidate, producer: Producer): Verdict {
-    const recent = producer.recent.get(candidate.counter);
-    if (recent === undefined) {
+    const seq = producer.recent.get(candidate.counter);
+    if (seq === undefined) {
       if (candidate.counter === producer.lastCounter) {
         return { kind: "repeat", seq: producer.lastSeq, id: producer.lastId, skipped: false };
       }
       return refused("PRODUCER_EXPIRED", `counter ${candidate.counter} was used more than ${LIMITS.dedupMessages} messages ago`);
     }
-    const skipped = recent.digest === VOID_DIGEST;
-    if (skipped || candidate.skip || recent.digest === contentDigest(candidate)) {
-      return { kind: "repeat", seq: recent.seq, id: recent.id, skipped };
+    const digest = this.#window.digest(seq);
+    const skipped = digest === VOID_DIGEST;
+    if (skipped || candidate.skip || digest === contentDigest(candidate)) {
+      return { kind: "repeat", seq, id: this.#window.id(seq), skipped };
     }
     return refused("PRODUCER_CONFLICT", `counter ${candidate.counter} stands in the log with other content`);
   }
 
   #enter(seq: number, id: bigint, entry: Entry): void {
-    const recent: Recent = {
-      seq,
-      id,
-      producer: entry.producer,
-      counter: Number(entry.counter),
-      digest: entry.void ? VOID_DIGEST : contentDigest(entry),
-      key: entry.key.length > 0 && !entry.void ? keyHash(entry.key) : undefined,
-    };
-    this.#remember(recent);
-    if (recent.producer !== 0n) this.#use(recent, entry.sender);
+    const producer = entry.producer === 0n ? undefined : (this.#producers.get(entry.producer) ?? newProducer(entry.sender));
+    const { counter } = entry;
+    this.#forgetOldest();
+    this.#window.push(seq, { id, producer, counter, digest: entry.void ? VOID_DIGEST : contentDigest(entry) });
+    if (entry.key.length > 0 && !entry.void) this.#rememberKey(seq, keyHash(entry.key));
+    if (producer === undefined) return;
+    producer.lastCounter = Number(counter);
+    producer.lastSeq = seq;
+    producer.lastId = id;
+    producer.recent.set(producer.lastCounter, seq);
+    this.#use(entry.producer, producer);
   }
 
-  #use(recent: Recent, sender: string): void {
-    const producer = this.#producers.get(recent.producer) ?? newProducer(sender);
-    producer.lastCounter = recent.counter;
-    producer.lastSeq = recent.seq;
-    producer.lastId = recent.id;
-    producer.recent.set(recent.counter, recent);
-    this.#producers.delete(recent.producer);
-    this.#producers.set(recent.producer, producer);
+  /** Makes it the most recently used one. */
+  #use(id: bigint, producer: Producer): void {
+    if (producer === this.#newest) return;
+    this.#newest = producer;
+    this.#producers.delete(id);
+    this.#producers.set(id, producer);
     if (this.#producers.size > LIMITS.dedupProducers) {
       const [oldest] = this.#producers.keys();
       this.#producers.delete(oldest as bigint);
@@ -208,46 +203,22 @@ export class Dedup {
     }
   }
 
-  #remember(recent: Recent): void {
-    const gone = this.#window.push(recent);
-    if (gone !== undefined) {
-      const counters = this.#producers.get(gone.producer)?.recent;
-      if (counters?.get(gone.counter) === gone) counters.delete(gone.counter);
-      if (this.#keyOf(gone) !== undefined) this.#keys.delete(gone.key as string);
-    }
-    if (recent.key !== undefined) this.#keys.set(recent.key, recent);
+  /** Makes room for another message in the window. */
+  #forgetOldest(): void {
+    const seq = this.#window.leaving;
+    if (seq === undefined) return;
+    const counters = this.#window.producer(seq)?.recent;
+    const counter = Number(this.#window.counter(seq));
+    if (counters?.get(counter) === seq) counters.delete(counter);
+    const key = this.#keyed.get(seq);
+    if (key === undefined) return;
+    this.#keyed.delete(seq);
+    if (this.#keys.get(key) === seq) this.#keys.delete(key);
   }
 
-  /** The key that this message, and no later one, stands for. */
-  #keyOf(recent: Recent): string | undefined {
-    return recent.key !== undefined && this.#keys.get(recent.key) === recent ? recent.key : undefined;
-  }
-}
-
-/** The last messages, in the order of their seqs: an array that is used as a ring once it is full. */
-class Window {
-  readonly #ring: Recent[] = [];
-  #oldest = 0;
-
-  /** The seq of the oldest message that is remembered; 1 while none was forgotten. */
-  get firstSeq(): number {
-    return this.#ring[this.#oldest]?.seq ?? 1;
-  }
-
-  /** Answers the message that this one pushes out. */
-  push(recent: Recent): Recent | undefined {
-    if (this.#ring.length < LIMITS.dedupMessages) {
-      this.#ring.push(recent);
-      return undefined;
-    }
-    const gone = this.#ring[this.#oldest];
-    this.#ring[this.#oldest] = recent;
-    this.#oldest = (this.#oldest + 1) % LIMITS.dedupMessages;
-    return gone;
-  }
-
-  all(): Recent[] {
-    return [...this.#ring.slice(this.#oldest), ...this.#ring.slice(0, this.#oldest)];
+  #rememberKey(seq: number, key: string): void {
+    this.#keyed.set(seq, key);
+    this.#keys.set(key, seq);
   }
 }
 
