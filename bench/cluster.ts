@@ -1,6 +1,9 @@
 /**
- * The cluster profile. All write batches of 128 messages of 100 bytes at QUORUM over three data centers, as many at once:
- * the bare driver; the adapter; and a node, which gets single messages from a client and makes the batches itself.
+ * The cluster profile. All write batches of messages of 100 bytes at QUORUM over three data centers: the bare driver; the
+ * adapter; and a node, which gets single messages from a client and makes the batches itself.
+ *
+ * Under full load all of them have eight batches of 128 under way in each conversation, as many as a leader may have. With fewer
+ * sends out, the driver is compared that knows them all beforehand and writes them in one batch: nobody could do better.
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
@@ -22,6 +25,8 @@ const CONVERSATIONS = 8;
 const IN_FLIGHT = CONVERSATIONS * LIMITS.batchesInFlight;
 const BODY_BYTES = 100;
 const MESSAGES = LIMITS.batchMessages;
+/** Sends out in each conversation, below full load. */
+const OUT = [1, 8, MESSAGES];
 const EPOCH = 1n;
 
 /** An append as the adapter or the bare driver makes it. */
@@ -44,28 +49,35 @@ export async function cluster({ rounds, durationMs, times, say }: Effort): Promi
     const publishers = await Publishers.connect(node.ready.clients, { conversations: CONVERSATIONS, bodyBytes: BODY_BYTES });
     closing.push(() => publishers.close());
 
-    const full = new Batches({ conversation: "shape", messages: MESSAGES, bodyBytes: BODY_BYTES, epoch: EPOCH }).next().bytes;
-    const single = new Batches({ conversation: "shape", messages: 1, bodyBytes: BODY_BYTES, epoch: EPOCH }).next().bytes;
     const append: Append = async (conversation, firstSeq, bytes) => {
       const outcome = await store.append({ conversation, firstSeq, epoch: EPOCH, bytes });
       if (outcome !== "committed") throw new Error("an append is unknown");
     };
-    const bare = { name: "the bare driver", run: batchesBy("bare", driver.append, full) };
-    const adapter = { name: "the adapter", run: batchesBy("adapter", append, full) };
-    const publish = { name: "a client at a node", run: (ms: number) => publishers.publish(ms) };
-    const shared = { bare, rounds, durationMs, wanted: 0.7 };
+    const bare = (messages: number, inFlight: number) => ({
+      name: "the bare driver",
+      run: batchesBy(`bare ${messages} ${inFlight}`, driver.append, { messages, inFlight }),
+    });
+    const publish = (out: number) => ({ name: "a client at a node", run: (ms: number) => publishers.publish(ms, out) });
+    const adapter = { name: "the adapter", run: batchesBy("adapter", append, { messages: MESSAGES, inFlight: IN_FLIGHT }) };
+    const shared = { bare: bare(MESSAGES, IN_FLIGHT), rounds, durationMs, wanted: 0.7 };
     say("bench: appends, by the adapter and by the driver");
     const appends = await compareRates({ title: `appending batches, ${IN_FLIGHT} at once`, subject: adapter, ...shared });
     say("bench: publishing, and the driver");
     const before = await node.counters();
     const published = await compareRates({
       title: `durable publishing, ${CONVERSATIONS} conversations`,
-      subject: publish,
+      subject: publish(Publishers.most),
       ...shared,
     });
     const after = await node.counters();
+    const lighter: Finding[] = [];
+    for (const out of OUT) {
+      const title = `durable publishing, ${out} out in each of ${CONVERSATIONS} conversations`;
+      lighter.push(await compareRates({ title, subject: publish(out), bare: bare(out, CONVERSATIONS), rounds, durationMs }));
+    }
     say("bench: delays");
     const seqs = new Seqs();
+    const single = batchOf(1);
     const delays = await compareDelays({
       title: "the ack of one message alone",
       subject: publish1(publishers),
@@ -73,7 +85,8 @@ export async function cluster({ rounds, durationMs, times, say }: Effort): Promi
       times,
       wantedMs: 3,
     });
-    return [appends, published, { kind: "fact", title: "messages a batch, by the node", value: perBatch(before, after) }, delays];
+    const full: Finding = { kind: "fact", title: "messages a batch at full load, by the node", value: perBatch(before, after) };
+    return [appends, published, full, ...lighter, delays];
   } finally {
     for (const close of closing.reverse()) await close();
   }
@@ -83,15 +96,24 @@ function publish1(publishers: Publishers) {
   return { name: "a client at a node", once: () => publishers.one() };
 }
 
-/** Full batches in as many conversations as there are, `IN_FLIGHT` of them at once. */
-function batchesBy(name: string, append: Append, bytes: Uint8Array) {
+/** Batches of so many messages in as many conversations as there are, `inFlight` of them at once. */
+function batchesBy(
+  name: string,
+  append: Append,
+  { messages, inFlight }: { readonly messages: number; readonly inFlight: number },
+) {
+  const bytes = batchOf(messages);
   const seqs = new Seqs();
   return (durationMs: number) =>
-    saturate(IN_FLIGHT, durationMs, async (worker) => {
+    saturate(inFlight, durationMs, async (worker) => {
       const conversation = `${name} ${worker % CONVERSATIONS}`;
-      await append(conversation, seqs.take(conversation, MESSAGES), bytes);
-      return MESSAGES;
+      await append(conversation, seqs.take(conversation, messages), bytes);
+      return messages;
     });
+}
+
+function batchOf(messages: number): Uint8Array {
+  return new Batches({ conversation: "shape", messages, bodyBytes: BODY_BYTES, epoch: EPOCH }).next().bytes;
 }
 
 /** As the driver is used by whoever reads its manual: prepared, token aware, in the own data center. */

@@ -31,7 +31,7 @@ export async function embedded({ rounds, durationMs, times, say }: Effort): Prom
     say("bench: publishing, and bare commits");
     const published = await compareRates({
       title: `durable publishing, ${CONVERSATIONS} conversations`,
-      subject: { name: "a client at a node", run: (ms) => publishers.publish(ms) },
+      subject: { name: "a client at a node", run: (ms) => publishers.publish(ms, Publishers.most) },
       bare: { name: "bare commits", run: (ms) => commits.run(ms) },
       rounds,
       durationMs,

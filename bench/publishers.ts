@@ -2,18 +2,26 @@ import { type Client, connect, type Producer } from "../src/index.ts";
 import { LIMITS } from "../src/kernel/limits.ts";
 import { saturate } from "./load.ts";
 
-/** Applications that publish as fast as a node takes it: each conversation has one, with as many sends out as it may have. */
+/** As many in each conversation: with one, the sends that are on their way to the node would leave the log idle. */
+const PRODUCERS = 2;
+
+/** Applications that publish as fast as a node takes it, several in each conversation. */
 export class Publishers {
+  /** Sends out in each conversation when every producer has as many as it may have. */
+  static readonly most = PRODUCERS * LIMITS.producerInFlight;
+
   readonly #client: Client;
+  readonly #conversations: number;
   readonly #producers: readonly { readonly producer: Producer; readonly conversation: string }[];
   readonly #body: Uint8Array;
 
   private constructor(client: Client, options: { readonly conversations: number; readonly bodyBytes: number }) {
     this.#client = client;
     this.#body = new Uint8Array(options.bodyBytes).fill(120);
-    this.#producers = Array.from({ length: options.conversations }, (_, at) => ({
+    this.#conversations = options.conversations;
+    this.#producers = Array.from({ length: PRODUCERS * options.conversations }, (_, at) => ({
       producer: client.producer({ sender: `bench-${at}` }),
-      conversation: `bench ${at}`,
+      conversation: `bench ${at % options.conversations}`,
     }));
   }
 
@@ -24,10 +32,9 @@ export class Publishers {
     return new Publishers(await connect({ endpoints: [endpoint] }), options);
   }
 
-  /** Answers messages a second that were committed. */
-  publish(durationMs: number): Promise<number> {
-    const workers = this.#producers.length * LIMITS.producerInFlight;
-    return saturate(workers, durationMs, async (worker) => {
+  /** With so many sends out in each conversation; answers messages a second that were committed. */
+  publish(durationMs: number, out: number): Promise<number> {
+    return saturate(this.#conversations * out, durationMs, async (worker) => {
       await this.#send(worker % this.#producers.length);
       return 1;
     });
