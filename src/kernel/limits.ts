@@ -85,8 +85,10 @@ export const LIMITS = {
   embeddedLeaseRenewMs: 300,
   embeddedLeaseMarginMs: 1_000,
   claimsAtOnce: 32,
-  /** Claims that are prepared together: after the loss of a region, all of its shards wait for no other's round trips. */
-  preparationsAtOnce: 128,
+  /** Claims that are prepared together, beside those that somebody waits for: a renewal of the lease must not queue up behind them. */
+  preparationsAtOnce: 32,
+  /** Shards that are handed over together: few, for each conversation in them stalls until all that was begun with it is done. */
+  handoversAtOnce: 8,
   /** etcd's default `--max-txn-ops`: guards, and puts + deletes + ranges, of one transaction. */
   coordinatorTxnOperations: 128,
   /** Keys and values of one transaction: below etcd's default `--max-request-bytes` of 1.5 MiB, which counts the rest too. */

@@ -74,6 +74,11 @@ export class HeldClaim implements Claim {
     return this.#state === "ready" && this.held;
   }
 
+  /** Are conversations led under it? */
+  get inUse(): boolean {
+    return this.#tenures.size > 0;
+  }
+
   /** Of a conversation whose home key has this mod revision; 0: it has none. */
   epoch(homeModRevision: number): bigint {
     return epochOf(this.incarnation, Math.max(this.modRevision, homeModRevision));

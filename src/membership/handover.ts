@@ -1,11 +1,11 @@
 import { backoffMs } from "../kernel/backoff.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { Slots } from "../kernel/slots.ts";
 import { sleep, withDeadline } from "../kernel/timing.ts";
 import type { HeldClaim } from "./claim.ts";
 import type { Ground } from "./home-key.ts";
 import type { Owner } from "./keys.ts";
 import type { ShardKeys } from "./shard-key.ts";
-import { Slots } from "./slots.ts";
 
 const REPEAT = { firstMs: 20, maxMs: 500 };
 
@@ -23,7 +23,7 @@ export interface HandoverOptions {
  */
 export class Handover {
   readonly #options: HandoverOptions;
-  readonly #slots = new Slots(LIMITS.claimsAtOnce);
+  readonly #slots = new Slots(LIMITS.handoversAtOnce);
 
   constructor(options: HandoverOptions) {
     this.#options = options;

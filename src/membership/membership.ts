@@ -150,7 +150,14 @@ export class Membership {
     const [shards, nodes, handover] = [this.#shards, this.#nodes, this.#handover];
     const patienceMs = options.leaseTtlMs;
     this.#rounds = new Rounds({ ground, background, shards, nodes, shardKeys, handover, region, node, patienceMs });
-    this.#tenures = new Tenures({ ground, shards, shardCount: options.shards, address, obstacle: () => this.#obstacle() });
+    this.#tenures = new Tenures({
+      ground,
+      shards,
+      shardCount: options.shards,
+      hurry: (claim) => this.#preparation.hurry(claim),
+      address,
+      obstacle: () => this.#obstacle(),
+    });
   }
 
   /** Before `start`, once. */
@@ -332,7 +339,8 @@ export class Membership {
     if (own?.lease === session.lease.id)
       await this.#shardKeys.remove({ key: keys.node(region, node), modRevision: own.modRevision });
     this.#nodes.exclude(region, node);
-    const claims = this.#shards.claims();
+    // Those first where conversations are led: once they are sealed, the new owners have little else to do than to go on.
+    const claims = this.#shards.claims().toSorted((a, b) => Number(b.inUse) - Number(a.inUse));
     await Promise.all(claims.map((claim) => this.#handover.leave(claim, this.#nodes.choose(claim.region, claim.shard))));
   }
 }

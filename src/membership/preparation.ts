@@ -1,6 +1,7 @@
 import { backoffMs } from "../kernel/backoff.ts";
 import { MeridianError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { Slots } from "../kernel/slots.ts";
 import { sleep, withDeadline } from "../kernel/timing.ts";
 import type { LogStore } from "../ports/log-store.ts";
 import { rewound } from "./calls.ts";
@@ -10,7 +11,6 @@ import type { HomeNews } from "./homes.ts";
 import { keys, parseKey } from "./keys.ts";
 import { list } from "./listing.ts";
 import type { ShardKeys } from "./shard-key.ts";
-import { Slots } from "./slots.ts";
 
 const REPEAT = { firstMs: 50, maxMs: 2_000 };
 
@@ -49,7 +49,12 @@ export class Preparation {
   prepare(claim: HeldClaim): Promise<void> {
     const markRead = this.#marksRead.get(claim.key);
     this.#marksRead.delete(claim.key);
-    return this.#slots.run(() => this.#prepare(claim, markRead));
+    return this.#slots.run(() => this.#prepare(claim, markRead), claim);
+  }
+
+  /** Somebody waits for one of its conversations: it waits for no other claim any more. */
+  hurry(claim: HeldClaim): void {
+    this.#slots.hurry(claim);
   }
 
   /** The home keys again: events up to `revision` may have been missed. Meanwhile the claim goes on with what it knows. */

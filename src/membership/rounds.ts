@@ -1,12 +1,12 @@
 import type { Background } from "../kernel/background.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { Slots } from "../kernel/slots.ts";
 import type { Handover } from "./handover.ts";
 import type { Ground } from "./home-key.ts";
 import type { LiveNode, Nodes } from "./nodes.ts";
 import type { Session } from "./sessions.ts";
 import type { ShardKeys } from "./shard-key.ts";
 import type { Shards } from "./shards.ts";
-import { Slots } from "./slots.ts";
 
 /** After a transfer that did not come about, its shard rests. */
 const REST_MS = 5_000;

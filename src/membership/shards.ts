@@ -30,8 +30,10 @@ export class Shards {
   readonly #options: ShardsOptions;
   readonly #news = new Map<string, ShardNews>();
   readonly #claims = new Map<string, HeldClaim>();
-  /** Shards that somebody asked this node about since the last round of claims. */
-  readonly #asked = new Set<string>();
+  /** Shards that somebody asked this node about since the last round of claims… */
+  #asked = new Set<string>();
+  /** …and in the time before: a round may come right before the one that finds them without an owner. */
+  #askedBefore = new Set<string>();
   #session: { readonly lease: NodeLease; readonly incarnation: number } | undefined;
 
   constructor(options: ShardsOptions) {
@@ -92,13 +94,15 @@ export class Shards {
     this.#asked.add(keys.shard(region, shard));
   }
 
-  /** Those without an owner, those first that somebody has asked about since the last time. */
+  /** Those without an owner, those first that somebody has asked about since the time before last. */
   takeVacant(): readonly { readonly region: string; readonly shard: number }[] {
+    const asked = new Set([...this.#asked, ...this.#askedBefore]);
     const isAsked = ({ region, shard }: { readonly region: string; readonly shard: number }) =>
-      this.#asked.has(keys.shard(region, shard));
+      asked.has(keys.shard(region, shard));
     const vacant = [...this.all()].filter(({ region, shard }) => this.vacant(region, shard));
     const sorted = [...vacant.filter(isAsked), ...vacant.filter((at) => !isAsked(at))];
-    this.#asked.clear();
+    this.#askedBefore = this.#asked;
+    this.#asked = new Set();
     return sorted;
   }
 

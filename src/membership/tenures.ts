@@ -12,6 +12,8 @@ export interface TenuresOptions {
   readonly ground: Ground;
   readonly shards: Shards;
   readonly shardCount: number;
+  /** A claim is wanted that is not ready yet. */
+  readonly hurry: (claim: HeldClaim) => void;
   /** This node's own, which is no hint. */
   readonly address: string;
   /** Why this node may lead nothing at all now; undefined when it may. */
@@ -60,7 +62,10 @@ export class Tenures {
         continue;
       }
       if (claim.sealed) throw unavailable(conversation, "its shard is being handed over");
-      if (!claim.ready) throw unavailable(conversation, "its shard is being prepared");
+      if (!claim.ready) {
+        this.#options.hurry(claim);
+        throw unavailable(conversation, "its shard is being prepared");
+      }
       const key = new HomeKey(ground, claim, conversation);
       if (!key.certain) {
         if (!(await key.confirm())) throw unavailable(conversation, "its home key could not be read");

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { MeridianError } from "../../../src/kernel/errors.ts";
 import { LIMITS } from "../../../src/kernel/limits.ts";
+import { sleep } from "../../../src/kernel/timing.ts";
 import { keys } from "../../../src/membership/keys.ts";
 import type { Tenure } from "../../../src/membership/tenure.ts";
 import { Cluster, codeOf, LEASE, type TestNode } from "./cluster.ts";
@@ -68,6 +69,43 @@ describe("a takeover", () => {
     await cluster.clock.advance(50);
     expect(claimed[0]).toBe(keys.shard("eu", shard));
     expect(claimed.length).toBeGreaterThan(LIMITS.claimsAtOnce / 2);
+  });
+});
+
+describe("claims of a takeover", () => {
+  it("are the first to be made for what somebody waits for, though a round of claims came in between", async () => {
+    const cluster = new Cluster({ regions: ["eu"], shards: 2 * LIMITS.claimsAtOnce });
+    const a = await cluster.started("eu", "a");
+    const b = await cluster.started("eu", "b", { leaseRenewMs: 600 });
+    await cluster.clock.advance(3_000);
+    const shard = Math.max(...a.membership.shards().map((name) => Number(name.split("/")[1])));
+    const claimed: string[] = [];
+    b.way.observe(({ puts = [] }) => claimed.push(...puts.map(({ key }) => key).filter((key) => key.startsWith(keys.shards))));
+    b.membership.locate(cluster.conversation("eu", shard));
+    await cluster.clock.advance(600);
+    await cluster.clock.until(cluster.etcd.revoke(a.membership.lease()?.id ?? ""));
+    await cluster.clock.advance(50);
+    expect(claimed[0]).toBe(keys.shard("eu", shard));
+  });
+
+  it("are prepared at once for what somebody waits for, while others wait for their turn", async () => {
+    const shards = 2 * LIMITS.preparationsAtOnce;
+    const cluster = new Cluster({ regions: ["eu"], shards });
+    const load = cluster.store.loadEpochMark.bind(cluster.store);
+    cluster.store.loadEpochMark = async (shard) => {
+      await sleep(cluster.clock, 500);
+      return load(shard);
+    };
+    const a = cluster.node("eu", "a");
+    const started = a.membership.start();
+    await cluster.clock.advance(250);
+    const talk = cluster.conversation("eu", shards - 1);
+    expect(await cluster.clock.until(codeOf(a.membership.tenure(talk)))).toBe("UNAVAILABLE");
+    await cluster.clock.advance(550);
+    expect((await cluster.tenure(a, talk)).look()).toBe(true);
+    expect(a.membership.shards()).toHaveLength(LIMITS.preparationsAtOnce + 1);
+    await cluster.clock.until(started);
+    expect(a.membership.shards()).toHaveLength(shards);
   });
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { LIMITS } from "../../../src/kernel/limits.ts";
+import { sleep } from "../../../src/kernel/timing.ts";
 import { keys } from "../../../src/membership/keys.ts";
 import type { Tenure } from "../../../src/membership/tenure.ts";
 import type { Txn } from "../../../src/ports/coordinator.ts";
@@ -82,6 +83,29 @@ describe("shards of a region", () => {
     expect(a.drained.length).toBeGreaterThan(0);
     expect(await cluster.get(keys.node("eu", "a"))).toBeUndefined();
     expect(a.membership.state).toEqual({ kind: "left" });
+  });
+
+  it("go few at a time when a node stops, and those first where conversations are led", async () => {
+    const cluster = new Cluster({ regions: ["eu"], shards: 64 });
+    const a = await cluster.started("eu", "a");
+    await cluster.started("eu", "b");
+    await cluster.clock.advance(3_000);
+    const mine = a.membership.shards().map((name) => Number(name.split("/")[1]));
+    const last = mine.slice(-2);
+    for (const shard of last) await cluster.tenure(a, cluster.conversation("eu", shard));
+    let [draining, most] = [0, 0];
+    a.drain = async () => {
+      draining += 1;
+      most = Math.max(most, draining);
+      await sleep(cluster.clock, 10);
+      draining -= 1;
+      return "drained";
+    };
+    a.drained.length = 0;
+    await cluster.clock.until(a.membership.stop());
+    expect(a.drained.slice(0, 2).map(({ shard }) => shard)).toEqual(last);
+    expect(a.drained).toHaveLength(mine.length);
+    expect(most).toBe(LIMITS.handoversAtOnce);
   });
 
   it("are given up by a node that stops and has no other", async () => {
