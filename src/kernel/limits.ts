@@ -163,6 +163,8 @@ export const LIMITS = {
   cassandraPageRows: 256,
   /** Conversations whose older checkpoints are known to be removed; beyond it they are all forgotten, and removed again. */
   cassandraCleanedRemembered: 100_000,
+  /** Statements with epoch marks that a node has out together: what comes meanwhile shares the next one. */
+  cassandraMarksAtOnce: 4,
   /** Pause between two looks whether a majority of the log's replicas answers… */
   storeHealthMs: 2_000,
   /** …and how long one may take: a node that stands still costs a try, and the next one answers. */

@@ -213,7 +213,7 @@ describe.skipIf(!areThere("cassandra"))("Cassandra over three data centers", () 
   describe("its keyspace, once it is spoiled", () => {
     it("is refused with a table that init did not make, and with replicas in few data centers [R12]", async () => {
       await session.define("DROP TABLE meridian.epochs");
-      await session.define("CREATE TABLE meridian.epochs (shard int PRIMARY KEY, epoch bigint)");
+      await session.define("CREATE TABLE meridian.epochs (scope text, shard int, epoch bigint, PRIMARY KEY (scope, shard))");
       await expect(check(session)).rejects.toThrow("the table epochs is");
       const two = [LOCAL, NEAR].map((dataCenter) => `'${dataCenter}': 1`).join(", ");
       await session.define(`ALTER KEYSPACE meridian WITH replication = {'class': 'NetworkTopologyStrategy', ${two}}`);

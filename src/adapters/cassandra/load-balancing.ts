@@ -62,7 +62,7 @@ export class NearestFirst extends policies.loadBalancing.LoadBalancingPolicy {
     const hosts = client.hosts.values().filter((host) => reach === "global" || host.datacenter === localDataCenter);
     const usable = reach === "local" ? hosts.filter((host) => !suspects.isSuspected(host.address, "local")) : hosts;
     if (usable.length <= 1) return usable;
-    // Batches have an array of keys, which never reaches this place: nothing here is sent as a batch.
+    // Statements without a bound key, as those with epoch marks, have none here.
     const replicas = Buffer.isBuffer(routingKey) ? (client.getReplicas(keyspace, routingKey) ?? []) : [];
     this.#turn = (this.#turn + 1) % usable.length;
     const rotated = [...usable.slice(this.#turn), ...usable.slice(0, this.#turn)];

@@ -18,6 +18,7 @@ import type {
   Row,
   StoredCheckpoint,
 } from "../../ports/log-store.ts";
+import { Gather } from "./gather.ts";
 import { type RowPosition, readPage } from "./pages.ts";
 import type { CassandraSession, Execution } from "./session.ts";
 import { bucketOf, qualified } from "./tables.ts";
@@ -47,8 +48,8 @@ const STATEMENTS = {
   cleanCheckpoints: "DELETE FROM k.checkpoints WHERE conversation = ? AND epoch < ?",
   saveCursor: "UPDATE k.cursors USING TIMESTAMP ? SET seq = ? WHERE conversation = ? AND consumer = ? AND generation = ?",
   loadCursor: "SELECT generation, seq FROM k.cursors WHERE conversation = ? AND consumer = ? LIMIT 1",
-  raiseEpoch: "UPDATE k.epochs USING TIMESTAMP ? SET epoch = ? WHERE shard = ?",
-  loadEpoch: "SELECT epoch FROM k.epochs WHERE shard = ?",
+  raiseEpoch: "UPDATE k.epochs USING TIMESTAMP ? SET epoch = ? WHERE scope = 'shards' AND shard = ?",
+  loadEpochs: "SELECT shard, epoch FROM k.epochs WHERE scope = 'shards'",
 } as const;
 
 export class CassandraLogStore implements LogStore {
@@ -56,10 +57,19 @@ export class CassandraLogStore implements LogStore {
   readonly #statements: Readonly<Record<keyof typeof STATEMENTS, string>>;
   /** Epochs up to which older checkpoints were removed, by conversation. */
   readonly #cleaned = new Map<string, bigint>();
+  /** A takeover is a burst of claims, and each asks for its mark and raises it. */
+  readonly #marksLoaded: Gather<number, ReadonlyMap<number, bigint>>;
+  readonly #marksRaised: Gather<readonly unknown[], unknown>;
   #failing = false;
 
   constructor(options: { readonly session: CassandraSession }) {
     this.#session = options.session;
+    const gathering = { atOnce: LIMITS.cassandraMarksAtOnce, clock: options.session.timers };
+    this.#marksLoaded = new Gather({ ...gathering, send: () => this.#loadMarks() });
+    this.#marksRaised = new Gather({
+      ...gathering,
+      send: (all) => this.#session.executeAll("raising epoch marks", this.#statements.raiseEpoch, all, QUORUM),
+    });
     const own = Object.entries(STATEMENTS).map(([name, cql]) => [name, qualified(cql, options.session.keyspace)]);
     this.#statements = Object.fromEntries(own) as Record<keyof typeof STATEMENTS, string>;
   }
@@ -106,12 +116,16 @@ export class CassandraLogStore implements LogStore {
   }
 
   async loadEpochMark(shard: number): Promise<bigint> {
-    const row = await this.#first("loading an epoch mark", this.#statements.loadEpoch, [shard], QUORUM);
-    return row?.epoch ?? 0n;
+    return (await this.#marksLoaded.call(shard)).get(shard) ?? 0n;
   }
 
   async raiseEpochMark(shard: number, epoch: bigint): Promise<void> {
-    await this.#session.execute("raising an epoch mark", this.#statements.raiseEpoch, [epoch, epoch, shard], QUORUM);
+    await this.#marksRaised.call([epoch, epoch, shard]);
+  }
+
+  async #loadMarks(): Promise<ReadonlyMap<number, bigint>> {
+    const { rows } = await this.#session.execute("loading the epoch marks", this.#statements.loadEpochs, [], QUORUM);
+    return new Map(rows.map(({ shard, epoch }) => [shard, epoch]));
   }
 
   #read(conversation: string, fromSeq: number, limitBytes: number, how: Execution): Promise<Page> {

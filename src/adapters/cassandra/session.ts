@@ -30,6 +30,8 @@ export interface Execution {
   readonly conditional?: boolean;
 }
 
+type Send = (options: QueryOptions) => Promise<types.ResultSet>;
+
 export class CassandraSession {
   readonly keyspace: string;
   readonly localDataCenter: string;
@@ -86,15 +88,23 @@ export class CassandraSession {
 
   /** Throws UNAVAILABLE; what it did is unknown then. */
   execute(what: string, cql: string, params: readonly unknown[], how: Execution): Promise<types.ResultSet> {
+    return this.#execute(what, how, (options) => this.#client.execute(cql, params as unknown[], options));
+  }
+
+  /** As `execute`, once for each of `all`, in one mutation: all must write to the same partition. */
+  executeAll(what: string, cql: string, all: readonly (readonly unknown[])[], how: Execution): Promise<types.ResultSet> {
+    const queries = all.map((params) => ({ query: cql, params }));
+    return this.#execute(what, how, (options) => this.#client.batch(queries, { ...options, logged: false }));
+  }
+
+  #execute(what: string, how: Execution, send: Send): Promise<types.ResultSet> {
     const withinMs = how.withinMs ?? LIMITS.cassandraCallMs;
     const clock = this.#options.clock;
     const endsAtMs = clock.monotonicMs() + withinMs;
     // One timestamp for all tries; the driver would make a new one for each call. `USING TIMESTAMP` goes before it.
     const timestamp = clock.wallMs() * 1_000;
     const gate = this.#gates[how.reach ?? "global"];
-    const work = gate.run(how.tryMs ?? LIMITS.cassandraTryMs, () =>
-      this.#tries(what, cql, params, { ...how, timestamp, endsAtMs }),
-    );
+    const work = gate.run(how.tryMs ?? LIMITS.cassandraTryMs, () => this.#tries(what, send, { ...how, timestamp, endsAtMs }));
     return withDeadline(clock, withinMs, what, work);
   }
 
@@ -132,8 +142,7 @@ export class CassandraSession {
 
   async #tries(
     what: string,
-    cql: string,
-    params: readonly unknown[],
+    send: Send,
     how: Execution & { readonly timestamp: number; readonly endsAtMs: number },
   ): Promise<types.ResultSet> {
     const { clock, random, telemetry } = this.#options;
@@ -153,7 +162,7 @@ export class CassandraSession {
     if (clock.monotonicMs() >= how.endsAtMs) throw new MeridianError("UNAVAILABLE", `${what} had no turn in time`);
     for (let tries = 0; ; tries++) {
       try {
-        const result = await this.#client.execute(cql, params as unknown[], options);
+        const result = await send(options);
         this.#suspects.answered(result.info.queriedHost, reach);
         return result;
       } catch (thrown) {

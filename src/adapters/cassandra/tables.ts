@@ -18,7 +18,10 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
     `CREATE TABLE IF NOT EXISTS k.cursors (
       conversation text, consumer text, generation bigint, seq bigint,
       PRIMARY KEY ((conversation, consumer), generation)) WITH CLUSTERING ORDER BY (generation DESC)`,
-    "CREATE TABLE IF NOT EXISTS k.epochs (shard int PRIMARY KEY, epoch bigint)",
+    // One partition: whoever takes over asks for the marks of all its shards, and raises them, in a few statements.
+    `CREATE TABLE IF NOT EXISTS k.epochs (
+      scope text, shard int, epoch bigint,
+      PRIMARY KEY (scope, shard))`,
   ],
 ];
 
