@@ -78,7 +78,7 @@ describe.skipIf(!areThere("cassandra"))("Cassandra over three data centers", () 
       const cql = "SELECT epoch FROM meridian.checkpoints WHERE conversation = 'cleaned'";
       const [host] = session.hosts;
       if (host === undefined) throw new Error("no node is known");
-      expect((await session.ask(host, cql)).rows.map((row) => row.epoch)).toEqual([5n]);
+      await expect.poll(async () => (await session.ask(host, cql)).rows.map((row) => row.epoch)).toEqual([5n]);
     });
   });
 

@@ -6,6 +6,7 @@
  * written with its own value as the timestamp, so the greatest wins at every replica, whatever arrives last (R10, R11).
  */
 import { types } from "cassandra-driver";
+import { Background } from "../../kernel/background.ts";
 import { MeridianError } from "../../kernel/errors.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import type {
@@ -57,6 +58,7 @@ export class CassandraLogStore implements LogStore {
   readonly #statements: Readonly<Record<keyof typeof STATEMENTS, string>>;
   /** Epochs up to which older checkpoints were removed, by conversation. */
   readonly #cleaned = new Map<string, bigint>();
+  readonly #cleaning: Background;
   /** A takeover is a burst of claims, and each asks for its mark and raises it. */
   readonly #marksLoaded: Gather<number, ReadonlyMap<number, bigint>>;
   readonly #marksRaised: Gather<readonly unknown[], unknown>;
@@ -64,6 +66,9 @@ export class CassandraLogStore implements LogStore {
 
   constructor(options: { readonly session: CassandraSession }) {
     this.#session = options.session;
+    this.#cleaning = new Background((conversation, { message }) => {
+      options.session.telemetry.log("debug", "cassandra.checkpoints-not-removed", { conversation, error: message });
+    });
     const gathering = { atOnce: LIMITS.cassandraMarksAtOnce, clock: options.session.timers };
     this.#marksLoaded = new Gather({ ...gathering, send: () => this.#loadMarks() });
     this.#marksRaised = new Gather({
@@ -96,7 +101,8 @@ export class CassandraLogStore implements LogStore {
     const outcome = await this.#settle(
       this.#session.execute("saving a checkpoint", this.#statements.saveCheckpoint, params, CHECKPOINT),
     );
-    if (outcome === "committed") await this.#clean(conversation, epoch);
+    // Nobody waits for it: a conversation that is handed over stalls meanwhile.
+    if (outcome === "committed") this.#cleaning.run(conversation, () => this.#clean(conversation, epoch));
     return outcome;
   }
 
@@ -150,13 +156,7 @@ export class CassandraLogStore implements LogStore {
   /** R10: what stands below a committed checkpoint is never asked for again. If it stays, it costs space only. */
   async #clean(conversation: string, epoch: bigint): Promise<void> {
     if ((this.#cleaned.get(conversation) ?? -1n) >= epoch) return;
-    try {
-      await this.#session.execute("removing old checkpoints", this.#statements.cleanCheckpoints, [conversation, epoch], QUORUM);
-    } catch (thrown) {
-      const { message } = MeridianError.from(thrown);
-      this.#session.telemetry.log("debug", "cassandra.checkpoints-not-removed", { conversation, error: message });
-      return;
-    }
+    await this.#session.execute("removing old checkpoints", this.#statements.cleanCheckpoints, [conversation, epoch], QUORUM);
     if (this.#cleaned.size >= LIMITS.cassandraCleanedRemembered) this.#cleaned.clear();
     this.#cleaned.set(conversation, epoch);
   }
