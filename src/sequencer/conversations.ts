@@ -181,7 +181,10 @@ export class Conversations implements Leadership {
 
   /** Everything under the claim is put aside, or let go where that takes too long: the next owner has a new epoch anyway. */
   async #drainClaim(claim: Claim): Promise<"drained"> {
-    const openings = [...this.#slots.values()].flatMap((slot) => (slot.kind === "opening" ? [slot.leader] : []));
+    const isBelow = (conversation: string) => this.#options.membership.locate(conversation).shard === claim.shard;
+    const openings = [...this.#slots].flatMap(([conversation, slot]) =>
+      slot.kind === "opening" && isBelow(conversation) ? [slot.leader] : [],
+    );
     await Promise.allSettled(openings);
     const mine = [...this.#slots.values()].filter((slot) => slot.kind === "open" && slot.leader.tenure.claim === claim);
     await Promise.all(mine.map((slot) => slot.kind === "open" && this.#putAside(slot)));
