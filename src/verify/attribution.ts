@@ -9,6 +9,7 @@
  *
  * Seqs with several versions are left out: they break G1, and what they say about sends is not clear.
  */
+import { LIMITS } from "../kernel/limits.ts";
 import { type Conversation, isCommitted, isRefused, type Send, versionAt } from "./conversation.ts";
 
 /** Sends of one sender with one content, and where that content stands. */
@@ -73,11 +74,16 @@ export class Attribution {
   }
 }
 
-/** How many seqs the sends of a group may take at most: one each, and those of one key together one. */
-export function seqsAllowed({ sends }: Group): number {
+/**
+ * How many seqs the sends of a group may take at most: one each, and those of one key together one. A leader remembers a key
+ * for the last messages of the conversation only: after that a send with it is a new message.
+ */
+export function seqsAllowed({ sends, seqs }: Group): number {
   const accepted = sends.filter((send) => !isRefused(send));
-  const keys = new Set(accepted.map(({ key }) => key).filter((key) => key !== undefined));
-  return accepted.filter(({ key }) => key === undefined).length + keys.size;
+  const keyed = accepted.filter(({ key }) => key !== undefined);
+  const keys = new Set(keyed.map(({ key }) => key));
+  const forgotten = seqs.filter((seq, i) => seq - (seqs[i - 1] ?? seq) > LIMITS.dedupMessages);
+  return accepted.length - keyed.length + Math.min(keyed.length, keys.size + forgotten.length);
 }
 
 function nameOf({ sender, digest }: { readonly sender: string; readonly digest: string }): string {
