@@ -1,8 +1,10 @@
 import { Client } from "../src/client/client.ts";
 import type { Outcome } from "../src/client/outcome.ts";
 import type { Producer } from "../src/client/producer.ts";
+import type { Network } from "../src/ports/network.ts";
 import { digestOf } from "../src/verify/record.ts";
 import { boasting } from "./boasting.ts";
+import { Caller } from "./caller.ts";
 import type { Cluster } from "./cluster.ts";
 import type { ActorPlan, Operation } from "./plan.ts";
 import { Process } from "./process.ts";
@@ -25,6 +27,10 @@ interface Sent {
 export class Actor {
   readonly plan: ActorPlan;
   readonly readings: readonly Reading[];
+  /** What it sends without a session. */
+  readonly caller: Caller;
+  /** The nodes in the order in which it tries them. */
+  readonly endpoints: readonly string[];
   readonly #cluster: Cluster;
   #process!: Process;
   #clock!: ProcessClock;
@@ -41,6 +47,15 @@ export class Actor {
     this.#cluster = cluster;
     this.plan = plan;
     this.readings = plan.reads.map((reading) => new Reading(cluster, this, reading));
+    this.caller = new Caller(cluster, this);
+    this.endpoints = plan.prefers.flatMap((region) =>
+      cluster.plan.nodes.filter((node) => node.region === region).map((node) => `${node.name}:1`),
+    );
+  }
+
+  /** Its present process. */
+  get name(): string {
+    return `${this.plan.name}.${this.#starts}`;
   }
 
   get clock(): ProcessClock {
@@ -51,31 +66,34 @@ export class Actor {
     return this.#client;
   }
 
+  /** As the present process sees it. */
+  get network(): Network {
+    const { name, boastsMs } = this.plan;
+    const network = this.#cluster.network.from(name, this.#process.enter);
+    return boastsMs === undefined ? network : boasting(network, this.#clock, boastsMs);
+  }
+
+  /** The largest id that the present process has seen. */
+  get seenId(): bigint {
+    return this.#seen;
+  }
+
   /** Sends without an outcome. */
   get pending(): number {
-    return this.#pending.size;
+    return this.#pending.size + this.caller.pending;
   }
 
   start(): void {
-    const { clock, network, plan } = this.#cluster;
-    const { name, prefers } = this.plan;
+    const { clock, plan } = this.#cluster;
+    const { name } = this.plan;
     this.#starts += 1;
     this.#process = new Process(name, clock);
     this.#clock = new ProcessClock(clock, this.#process, { monotonicRate: 1, wallRate: 1, offsetMs: 0, errorMs: 1 });
     this.#producers = new Map();
     this.#seen = 0n;
-    const endpoints = prefers.flatMap((region) =>
-      plan.nodes.filter((node) => node.region === region).map((node) => `${node.name}:1`),
-    );
     const random = new SeededRandom(Math.imul(plan.seed, 77) + this.#cluster.actors.indexOf(this) * 100 + this.#starts);
-    const near = network.from(name, this.#process.enter);
-    const { boastsMs } = this.plan;
-    const ports = {
-      network: boastsMs === undefined ? near : boasting(near, this.#clock, boastsMs),
-      clock: this.#clock,
-      random,
-      unheard: () => {},
-    };
+    const { network, endpoints } = this;
+    const ports = { network, clock: this.#clock, random, unheard: () => {} };
     this.#client = new Client(ports, { endpoints, agent: name });
     for (const reading of this.readings) if (reading.joined) reading.begin(this.#client);
   }
@@ -94,6 +112,7 @@ export class Actor {
     this.#cluster.trace.say(`${this.plan.name} is killed and starts again`);
     for (const reading of this.readings) reading.stop();
     this.start();
+    this.caller.restarted();
   }
 
   readAgain(reading: Reading): void {
@@ -110,7 +129,7 @@ export class Actor {
 
   send({ sender, conversation, messages, key, content, deadlineMs }: SendOperation): void {
     for (let i = 0; i < messages; i += 1) {
-      const producer = `${this.plan.name}.${this.#starts}/${sender}`;
+      const producer = `${this.name}/${sender}`;
       const stream = `${producer} ${conversation}`;
       const n = (this.#counts.get(stream) ?? 0) + 1;
       this.#counts.set(stream, n);
@@ -124,7 +143,7 @@ export class Actor {
       this.#cluster.recorder.take(
         {
           t: "send",
-          client: `${this.plan.name}.${this.#starts}`,
+          client: this.name,
           region: this.plan.region,
           sender,
           digest,

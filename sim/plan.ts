@@ -77,6 +77,18 @@ export type Operation = { readonly atMs: number } & (
       /** Given up after this. */
       readonly deadlineMs?: number;
     }
+  | {
+      /** A call without a session, repeated until it has an answer. */
+      readonly kind: "unary";
+      readonly actor: string;
+      readonly conversation: string;
+      /** No other send's; also the content. */
+      readonly key: string;
+      /** A seq that the conversation had before the first try; "head": as a node says; none: late tries are new messages. */
+      readonly base?: number | "head";
+      /** Between two tries. */
+      readonly pauseMs: number;
+    }
   | { readonly kind: "restart"; readonly actor: string }
   | { readonly kind: "move"; readonly conversation: string; readonly region: string }
 );

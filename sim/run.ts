@@ -83,6 +83,7 @@ function operate(cluster: Cluster, operation: Operation): void {
   if (operation.kind === "move") return move(cluster, operation.conversation, operation.region);
   const actor = cluster.actors.find(({ plan }) => plan.name === operation.actor);
   if (operation.kind === "restart") actor?.restart();
+  else if (operation.kind === "unary") actor?.caller.send(operation);
   else actor?.send(operation);
 }
 

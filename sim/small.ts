@@ -8,7 +8,7 @@ import type { Patch } from "./patch.ts";
 const VALUES: Readonly<Record<string, readonly [was: string, is: string]>> = {
   batchMessages: ["128", "4"],
   bucketMessages: ["4_096", "72"],
-  dedupMessages: ["65_536", "1_024"],
+  dedupMessages: ["65_536", "64"],
   dedupProducers: ["10_000", "6"],
   checkpointLogRatio: ["8", "1"],
   checkpointLogBytes: ["256 * KIB", "2 * KIB"],

@@ -164,6 +164,8 @@ class Swarm {
     for (let i = 0; i < restarts; i += 1) {
       operations.push({ atMs: this.#moment(), kind: "restart", actor: this.#pick(this.#actors).name });
     }
+    // Drawn last of all, so that the rest of a seed's plan is what it was without them.
+    if (this.#oneIn(4)) for (let i = this.#between(2, 10); i > 0; i -= 1) operations.push(this.#unary(hot, i));
     return operations.sort((a, b) => a.atMs - b.atMs);
   }
 
@@ -179,6 +181,19 @@ class Swarm {
       messages: key === undefined ? this.#between(1, this.#oneIn(5) ? 12 : 3) : 1,
       ...(key === undefined ? {} : { key }),
       ...(this.#oneIn(6) ? { deadlineMs: this.#pick([50, 300, 2_000]) } : {}),
+    };
+  }
+
+  /** Some pause for so long that their key is forgotten meanwhile. */
+  #unary(hot: string, i: number): Operation {
+    return {
+      atMs: this.#moment(),
+      kind: "unary",
+      actor: this.#pick(this.#actors).name,
+      conversation: this.#oneIn(3) ? this.#pick(this.#conversations) : hot,
+      key: `letter ${i}`,
+      ...(this.#oneIn(4) ? {} : { base: "head" as const }),
+      pauseMs: this.#pick([100, 1_000, 8_000]),
     };
   }
 

@@ -76,6 +76,17 @@ export const STATE: readonly Mutant[] = [
     ],
   },
   {
+    name: "key-window-ignored",
+    what: "A keyed send is accepted although its first try may have been forgotten (§6).",
+    patches: [
+      {
+        file: "src/sequencer/dedup.ts",
+        find: "candidate.base < this.#window.firstSeq - 1",
+        replace: "candidate.base < 0",
+      },
+    ],
+  },
+  {
     name: "skip-not-recorded",
     what: "A skip is answered, and leaves no void in the log (§6).",
     patches: [

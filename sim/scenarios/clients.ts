@@ -1,6 +1,6 @@
 /** What clients see: readers who come and go, sends that are given up. */
 import type { Fault, Operation } from "../plan.ts";
-import { chat, crash, down, LEADER, type Scenario, say, scenario } from "./build.ts";
+import { chat, crash, down, LEADER, type Scenario, say, scenario, TALK } from "./build.ts";
 
 export const CLIENTS: readonly Scenario[] = [
   scenario("a reader begins just before the last message", {
@@ -27,6 +27,17 @@ export const CLIENTS: readonly Scenario[] = [
       { atMs: 11_200, forMs: 0, kind: "reset", place: "west-c" },
     ],
     operations: [say(100, "west-c"), say(11_100, "west-c", { deadlineMs: 50 }), ...chat("east-c", 500, 15_000, 200)],
+  }),
+  scenario("a retry of a keyed send that comes after the window has passed", {
+    story: "Its first try was accepted and never answered. Nobody can know any more that it was, so the retry is refused.",
+    finds: ["key-window-ignored"],
+    troubledMs: 16_000,
+    faults: [{ atMs: 0, forMs: 6_000, kind: "cut", from: "west-1", to: "west-c", bothWays: false }],
+    operations: [
+      { atMs: 500, kind: "unary", actor: "west-c", conversation: TALK, key: "letter", base: 0, pauseMs: 8_000 },
+      // More than are remembered.
+      ...chat("east-c", 1_000, 8_000, 50),
+    ],
   }),
   scenario("slow readers while their leader hands over", {
     finds: ["cursor-before-handler"],
