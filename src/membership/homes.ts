@@ -34,9 +34,7 @@ export class Homes {
     if (news.age <= Math.max(homes.floor, known?.age ?? 0)) return;
     if (known === undefined && news.modRevision === 0) return;
     homes.news.set(conversation, news);
-    if (known !== undefined || homes.kept) return;
-    this.#loose += 1;
-    if (this.#loose > LIMITS.homesRemembered) this.#dropLoose();
+    if (known === undefined && !homes.kept) this.#addLoose(1);
   }
 
   /** These are all home keys of the shard that there were at `revision`. */
@@ -76,7 +74,7 @@ export class Homes {
     const homes = this.#of(region, shard);
     if (!homes.kept) return;
     homes.kept = false;
-    this.#loose += homes.news.size;
+    this.#addLoose(homes.news.size);
   }
 
   forget(): void {
@@ -91,6 +89,11 @@ export class Homes {
     const homes = { news: new Map<string, HomeNews>(), floor: 0, kept: false };
     this.#shards.set(key, homes);
     return homes;
+  }
+
+  #addLoose(entries: number): void {
+    this.#loose += entries;
+    if (this.#loose > LIMITS.homesRemembered) this.#dropLoose();
   }
 
   /** With the news goes the floor: what it stood for is forgotten, and must be learned again when it is read. */

@@ -43,6 +43,16 @@ describe("news of a home key", () => {
     expect(homes.home("eu", 0, "ours")).toBe("us");
   });
 
+  // Seed 1001, with a limit of 1: a node that gave up a shard with many moved conversations kept all of them.
+  it("of a shard that is given up counts in the cache at once, and no more of it is kept than that may hold [G9]", () => {
+    const homes = new Homes(["eu", "us"]);
+    const full = LIMITS.homesRemembered;
+    homes.keep("eu", 0);
+    for (let i = 0; i <= full; i += 1) homes.learn("eu", 0, `ours-${i}`, { home: "us", modRevision: i + 1, age: i + 1 });
+    homes.release("eu", 0);
+    expect([homes.get("eu", 0, "ours-0"), homes.get("eu", 0, `ours-${full}`)]).toEqual([undefined, undefined]);
+  });
+
   // Seed 2000791134: a node that had once owned the shard kept the listing's age without its content. It could never again
   // learn that the conversation had been moved to it, and nobody led it.
   it("is learned again after the cache was dropped, also by a node that once listed the shard", () => {
