@@ -1,6 +1,7 @@
 // Lets plain Node load the TypeScript of src and sim. While a file is loaded, patches are applied to its text: the small
-// limits that make rare paths common (sim/small.ts), and the seeded bug that --mutant names (sim/mutants). So nothing of
-// either stands in the code itself. A patch whose text is not found exactly once ends the process: it tests nothing any more.
+// limits that make rare paths common (sim/small.ts), the lengths that the witness looks at (sim/bounds.ts), and the seeded bug
+// that --mutant names (sim/mutants). So nothing of these stands in the code itself. A patch whose text is not found exactly
+// once ends the process: it tests nothing any more.
 import { readdirSync, readFileSync } from "node:fs";
 import { register } from "node:module";
 import { join, relative, sep } from "node:path";
@@ -41,6 +42,7 @@ async function dataOf(name) {
 
 if (isMainThread) {
   const { SMALL } = await dataOf("small.ts");
+  const { WATCHED } = await dataOf("bounds.ts");
   // The index imports the others, so it is no plain data.
   const files = readdirSync(join(root, "sim", "mutants")).filter((file) => file !== "index.ts");
   const groups = await Promise.all(files.map((file) => dataOf(join("mutants", file))));
@@ -50,5 +52,5 @@ if (isMainThread) {
   const mutant = wanted === undefined ? undefined : mutants.find(({ name }) => name === wanted);
   if (wanted !== undefined && mutant === undefined)
     throw new Error(`there is no mutant ${wanted}; npm run sim:mutants lists them`);
-  register(import.meta.url, { data: { patches: [...SMALL, ...(mutant?.patches ?? [])] } });
+  register(import.meta.url, { data: { patches: [...SMALL, ...WATCHED, ...(mutant?.patches ?? [])] } });
 }

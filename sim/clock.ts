@@ -13,6 +13,9 @@ const INSTANT_EVENTS = 200_000;
 /** After so many events real timers get their turn, such as a test's own deadline. */
 const BREATHE_EVENTS = 4_096;
 
+/** Between two looks: it costs little, and what grows beyond its limit seldom shrinks within so few. */
+const LOOK_EVENTS = 16;
+
 /**
  * Virtual time. Nothing happens by itself: `advance` and `until` fire the timers in the order of their times (equal times
  * in the order of their setting), and drain all microtasks between two of them. Hours pass in milliseconds, and the same
@@ -27,6 +30,7 @@ export class VirtualClock implements Clock {
   #drivers = 0;
   readonly #epochMs: number;
   readonly #heap: Event[] = [];
+  #look: () => void = () => {};
 
   constructor(epochMs = Date.UTC(2026, 0, 1)) {
     this.#epochMs = epochMs;
@@ -35,6 +39,11 @@ export class VirtualClock implements Clock {
   /** How many timers have fired so far: how much has happened, and a fingerprint of the course. */
   get events(): number {
     return this.#fired;
+  }
+
+  /** Calls `look` now and then between two timers, when all that followed from the last one has happened. It must change nothing. */
+  watch(look: () => void): void {
+    this.#look = look;
   }
 
   monotonicMs(): number {
@@ -108,6 +117,7 @@ export class VirtualClock implements Clock {
     if (this.#fired - this.#firedBefore > INSTANT_EVENTS)
       throw new Error(`time stands still at ${this.#nowMs} ms: something loops`);
     this.#fired += 1;
+    if (this.#fired % LOOK_EVENTS === 0) this.#look();
     event.fire?.();
     // The ticks of two drivers would come in one go, with no microtask in between.
     return this.#drivers > 1 || this.#fired % BREATHE_EVENTS === 0 ? breathe() : drainMicrotasks();

@@ -5,6 +5,7 @@ import { Actor } from "./actor.ts";
 import { VirtualClock } from "./clock.ts";
 import { Road, type RoadWorks } from "./coordinator.ts";
 import { Etcd } from "./etcd.ts";
+import { Lengths } from "./lengths.ts";
 import { Links } from "./links.ts";
 import { SimLogStore, type Store } from "./log-store.ts";
 import { MemoryNetwork } from "./network.ts";
@@ -54,6 +55,8 @@ export class Cluster {
     const latestIdMs = () => EPOCH_MS + clock.monotonicMs() + LIMITS.clockErrorMs + LIMITS.idLeadMs;
     this.witness = new Witness(isHonest ? latestIdMs : undefined);
     const { witness } = this;
+    const lengths = new Lengths((sentence) => witness.breach("G9", sentence));
+    clock.watch(() => lengths.look());
     const streams = STREAMS.map((name, i) => [name, new SeededRandom(Math.imul(plan.seed, 0x9e3779b1) + i)]);
     this.random = Object.fromEntries(streams) as Record<(typeof STREAMS)[number], SeededRandom>;
     const { random } = this;

@@ -2,6 +2,7 @@
  * Named histories: the situations that the protocol is made for, each alone, in a calm world. The general mix finds the same,
  * sooner or later; these say it in a few lines, and each names the seeded bugs (sim/mutants) that it is there to find.
  */
+import { BOUNDED } from "./bounds.ts";
 import type { Scenario } from "./build.ts";
 import { CLIENTS } from "./clients.ts";
 import { COORDINATOR } from "./coordinator.ts";
@@ -21,4 +22,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...IDS,
   ...COORDINATOR,
   ...CLIENTS,
+  ...BOUNDED,
 ];

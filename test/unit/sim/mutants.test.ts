@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { WATCHED } from "../../../sim/bounds.ts";
 import { MUTANTS } from "../../../sim/mutants/index.ts";
 import type { Patch } from "../../../sim/patch.ts";
 import { SMALL } from "../../../sim/small.ts";
@@ -18,7 +19,7 @@ function apply(patches: readonly Patch[]): void {
 
 describe("a seeded bug", () => {
   it.each(MUTANTS)("still fits the text that it breaks: $name", ({ patches }) => {
-    apply([...SMALL, ...patches]);
+    apply([...SMALL, ...WATCHED, ...patches]);
   });
 
   it("has a name of its own", () => {
