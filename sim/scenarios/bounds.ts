@@ -11,7 +11,7 @@ export const BOUNDED: readonly Scenario[] = [
     troubledMs: 9_000,
     faults: [down(1_000, "south-r1", 3_000), down(1_000, "west-r1", 3_000)],
     operations: REGIONS.flatMap((region, i) =>
-      SENDERS.map((sender, j) => say(1_100 + 50 * (3 * i + j), `${region}-c`, { sender, messages: 24 })),
+      SENDERS.map((sender, j) => say(1_100 + 50 * (3 * i + j), `${region}-c`, { sender, messages: 48 })),
     ),
   }),
   scenario("readers that are much slower than what is said", {
