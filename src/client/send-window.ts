@@ -345,7 +345,7 @@ export class SendWindow {
 
   #submit(session: Session, sends: readonly PendingSend[]): void {
     const nowMs = this.#options.clock.monotonicMs();
-    const lowest = Math.min(...this.#sent.keys());
+    const lowest = this.#lowest();
     for (const send of sends) {
       if (send.awaiting === 0) send.settledBelow = lowest;
       send.awaiting += 1;
@@ -361,6 +361,13 @@ export class SendWindow {
       aboveId: this.#options.seen.max,
     };
     session.submit(submit, bytesOf(sends));
+  }
+
+  /** The lowest counter in the window: all below it have had their outcome. Those that were filled in do not stand in order. */
+  #lowest(): number {
+    let lowest = Number.POSITIVE_INFINITY;
+    for (const counter of this.#sent.keys()) if (counter < lowest) lowest = counter;
+    return lowest;
   }
 
   /** The lowest counter that awaits an answer, or infinity. Answers come in order, so it is found at once. */

@@ -85,7 +85,7 @@ export class Dedup {
 
   /** Enters consecutive entries of the log. */
   apply(firstSeq: number, firstId: bigint, entries: readonly Entry[]): void {
-    for (const [i, entry] of entries.entries()) this.#enter(firstSeq + i, firstId + BigInt(i), entry);
+    for (let i = 0; i < entries.length; i += 1) this.#enter(firstSeq + i, firstId + BigInt(i), entries[i] as Entry);
   }
 
   snapshot(): DedupState {
@@ -96,15 +96,15 @@ export class Dedup {
     });
     const { firstSeq, endSeq } = this.#window;
     const seqs = Array.from({ length: endSeq - firstSeq }, (_, i) => firstSeq + i);
-    const digests = Buffer.alloc(8 * seqs.length);
-    for (const [i, seq] of seqs.entries()) digests.writeBigUInt64BE(this.#window.digest(seq), 8 * i);
+    const digests = new DataView(new ArrayBuffer(8 * seqs.length));
+    for (const seq of seqs) digests.setBigUint64(8 * (seq - firstSeq), this.#window.digest(seq));
     const keyed = [...this.#keyed].filter(([seq, key]) => this.#keys.get(key) === seq);
     return create(DedupStateSchema, {
       producers,
       evicted: this.#evicted,
       producer: seqs.map((seq) => index.get(this.#window.producer(seq) as Producer) ?? producers.length),
       counter: seqs.map((seq) => this.#window.counter(seq)),
-      digests,
+      digests: new Uint8Array(digests.buffer),
       ids: seqs.map((seq) => this.#window.id(seq)),
       keyHashes: Buffer.concat(keyed.map(([, key]) => Buffer.from(key, "hex"))),
       keyIndexes: keyed.map(([seq]) => seq - firstSeq),

@@ -8,6 +8,8 @@ interface Parked {
   readonly cancel: () => void;
 }
 
+const NOBODY: readonly Pending[] = [];
+
 /** Messages whose producer has skipped ahead: they wait briefly for the counter before them, which may come another way. */
 export class Parking {
   readonly #clock: Clock;
@@ -40,9 +42,9 @@ export class Parking {
   }
 
   /** A counter of this producer got its seq: what waits behind it is judged again, in counter order. */
-  release(producer: bigint): Pending[] {
+  release(producer: bigint): readonly Pending[] {
     const parked = this.#byProducer.get(producer);
-    if (parked === undefined) return [];
+    if (parked === undefined) return NOBODY;
     this.#byProducer.delete(producer);
     for (const { cancel } of parked) cancel();
     return parked.map(({ item }) => item).sort((a, b) => a.counter - b.counter);

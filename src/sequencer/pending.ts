@@ -1,6 +1,6 @@
 import { MeridianError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
-import type { Fate, SubmitRun } from "../routing/leaders.ts";
+import type { Fate, SubmitItem, SubmitRun } from "../routing/leaders.ts";
 import type { Candidate } from "./dedup.ts";
 
 /** The fates of one submitted run, collected until every message has its own. */
@@ -57,7 +57,8 @@ export class PendingQueue {
       throw new MeridianError("OVERLOADED", `${JSON.stringify(run.conversation)} has too many messages waiting`);
     }
     const fates = new RunFates(run.items.length);
-    for (const [index, item] of run.items.entries()) {
+    for (let index = 0; index < run.items.length; index += 1) {
+      const item = run.items[index] as SubmitItem;
       const counter = run.producer === 0n ? 0 : run.firstCounter + index;
       this.#add({
         producer: run.producer,
