@@ -114,7 +114,7 @@ export function describeNetwork(name: string, open: () => NetworkBench): void {
           },
         });
 
-        const error = await failure(bench.run(channel.unary(locate, {}, { deadlineMs: 100 })));
+        const error = await failure(bench.run(channel.unary(locate, {}, { deadlineMs: 500 })));
 
         expect(error.code).toBe("UNAVAILABLE");
         expect(await bench.run(aborted.promise)).toMatchObject({ code: "UNAVAILABLE" });
