@@ -14,7 +14,7 @@ const INSTANT_EVENTS = 200_000;
 const BREATHE_EVENTS = 4_096;
 
 /** Between two looks: it costs little, and what grows beyond its limit seldom shrinks within so few. */
-const LOOK_EVENTS = 16;
+const LOOK_EVENTS = 128;
 
 /**
  * Virtual time. Nothing happens by itself: `advance` and `until` fire the timers in the order of their times (equal times
