@@ -1,5 +1,6 @@
 // What the engines' scripts share: servers that go on running after the script that started them has ended.
 import { spawn, spawnSync } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
@@ -171,16 +172,24 @@ export function tool(command, args, { cwd = root, env = {}, withinMs = TOOL_MS }
   });
 }
 
-/** Ports of 127.0.0.1 that nobody listens on now: for tests, each of which runs servers of its own. */
+/**
+ * Ports of 127.0.0.1 that nobody listens on now: for tests, each of which runs servers of its own. They lie below those that
+ * systems give to outgoing connections (from 32,768 on Linux): else one of these may hold the port of a server that was killed
+ * when it is started again.
+ */
 export async function freePorts(count) {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+  const ports = new Set();
+  while (ports.size < count) {
+    const port = randomInt(10_000, 32_768);
+    if (await isFree(port)) ports.add(port);
+  }
+  return [...ports];
+}
+
+function isFree(port) {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
 }

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { manyConversations, oneConversation } from "../../bench/size.ts";
 import { check } from "../../src/adapters/cassandra/checks.ts";
 import { init } from "../../src/adapters/cassandra/init.ts";
@@ -216,7 +216,9 @@ describe.skipIf(!areThere("cassandra"))("Cassandra over three data centers", () 
       await session.define("CREATE TABLE meridian.epochs (scope text, shard int, epoch bigint, PRIMARY KEY (scope, shard))");
       await expect(check(session)).rejects.toThrow("the table epochs is");
       const two = [LOCAL, NEAR].map((dataCenter) => `'${dataCenter}': 1`).join(", ");
-      await session.define(`ALTER KEYSPACE meridian WITH replication = {'class': 'NetworkTopologyStrategy', ${two}}`);
+      const alter = `ALTER KEYSPACE meridian WITH replication = {'class': 'NetworkTopologyStrategy', ${two}}`;
+      // Refused until each node knows of each other one that it has settled, which after a start of all takes a while.
+      await vi.waitFor(() => session.define(alter), { timeout: 90_000, interval: 500 });
       await expect(check(session)).rejects.toThrow("three or more");
     });
   });
