@@ -92,7 +92,10 @@ export class Server {
     if (!existsSync(this.#pidFile)) return undefined;
     const pid = Number(readFileSync(this.#pidFile, "utf8"));
     const found = describe(pid);
-    return found?.command.includes(this.folder) && !found.isOver ? { pid, isPaused: found.isPaused } : undefined;
+    if (found === undefined || found.isOver) return undefined;
+    // Nothing stands there for a moment while one program becomes another, as setpriv becomes java.
+    const isOurs = found.command === "" || found.command.includes(this.folder);
+    return isOurs ? { pid, isPaused: found.isPaused } : undefined;
   }
 }
 
@@ -172,18 +175,23 @@ export function tool(command, args, { cwd = root, env = {}, withinMs = TOOL_MS }
   });
 }
 
+/** What `freePorts` has answered: who asked for it may not listen there yet. */
+const given = new Set();
+
 /**
  * Ports of 127.0.0.1 that nobody listens on now: for tests, each of which runs servers of its own. They lie below those that
  * systems give to outgoing connections (from 32,768 on Linux): else one of these may hold the port of a server that was killed
  * when it is started again.
  */
 export async function freePorts(count) {
-  const ports = new Set();
-  while (ports.size < count) {
+  const ports = [];
+  while (ports.length < count) {
     const port = randomInt(10_000, 32_768);
-    if (await isFree(port)) ports.add(port);
+    if (given.has(port)) continue;
+    given.add(port);
+    if (await isFree(port)) ports.push(port);
   }
-  return [...ports];
+  return ports;
 }
 
 function isFree(port) {
