@@ -6,7 +6,8 @@ const project = (name: string, timeoutMs: number) => ({
   test: { name, include: [`test/${name}/**/*.test.ts`], testTimeout: timeoutMs, hookTimeout: timeoutMs },
 });
 
-const withSetup = (of: ReturnType<typeof project>, file: string) => ({ ...of, test: { ...of.test, globalSetup: file } });
+/** One file at a time, and nothing else meanwhile: also when all projects are run at once. */
+const alone = (of: ReturnType<typeof project>) => ({ ...of, test: { ...of.test, maxWorkers: 1, sequence: { groupOrder: 1 } } });
 
 export default defineConfig({
   test: {
@@ -22,7 +23,8 @@ export default defineConfig({
       project("contract", 30_000),
       project("sim", 120_000),
       project("e2e", 300_000),
-      withSetup(project("engines", 300_000), "test/support/prepare-engines.ts"),
+      project("engines", 300_000),
+      alone(project("cluster", 300_000)),
     ],
   },
 });

@@ -12,6 +12,9 @@ const MAIN = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const READY_MS = 90_000;
 const STOP_MS = 30_000;
 const POLL_MS = 50;
+const STARTS_MAX = 3;
+/** Of the exit codes in docs/operating.md. */
+const EXIT_UNAVAILABLE = 3;
 
 export interface NodeConfig {
   readonly node: string;
@@ -24,17 +27,18 @@ export interface NodeConfig {
 /** A node as a process of its own, run by `meridian serve`. */
 export class NodeProcess {
   readonly config: NodeConfig;
-  readonly #file: string;
+  /** Its configuration. */
+  readonly file: string;
   readonly #log: string;
   readonly #admin: AdminClient;
   #child: ChildProcess | undefined;
 
   constructor(config: NodeConfig, folder: string) {
     this.config = config;
-    this.#file = join(folder, `${config.node}.json`);
+    this.file = join(folder, `${config.node}.json`);
     this.#log = join(folder, `${config.node}.log`);
     this.#admin = connectAdmin({ endpoint: config.adminListen });
-    writeFileSync(this.#file, JSON.stringify(config, null, 2));
+    writeFileSync(this.file, JSON.stringify(config, null, 2));
   }
 
   get name(): string {
@@ -45,21 +49,26 @@ export class NodeProcess {
     return this.config.region;
   }
 
-  get file(): string {
-    return this.#file;
-  }
-
   get isRunning(): boolean {
     return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** Resolves once the node says by its readiness check that it serves. */
+  /**
+   * Resolves once the node says by its readiness check that it serves. One that gives up before, for on a busy machine it may
+   * not keep a lease, is started again, as by whatever supervises nodes.
+   */
   async start(): Promise<void> {
     if (this.isRunning) return;
-    const log = openSync(this.#log, "a");
-    this.#child = spawn(process.execPath, [MAIN, "serve", "--config", this.#file], { stdio: ["ignore", log, log] });
-    closeSync(log);
-    await this.ready();
+    for (let tries = 1; ; tries++) {
+      const log = openSync(this.#log, "a");
+      this.#child = spawn(process.execPath, [MAIN, "serve", "--config", this.file], { stdio: ["ignore", log, log] });
+      closeSync(log);
+      try {
+        return await this.ready();
+      } catch (error) {
+        if (this.#child.exitCode !== EXIT_UNAVAILABLE || tries === STARTS_MAX) throw error;
+      }
+    }
   }
 
   async ready(): Promise<void> {
@@ -85,6 +94,11 @@ export class NodeProcess {
 
   resume(): void {
     this.#child?.kill("SIGCONT");
+  }
+
+  /** A second signal, for a node that is stopping. */
+  interrupt(): void {
+    this.#child?.kill("SIGINT");
   }
 
   /** As an operator stops it. Answers its exit code. */

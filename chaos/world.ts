@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { freePorts } from "../scripts/engines/process.mjs";
 import { run } from "../scripts/lib.mjs";
 import { DelayProxy } from "../src/adapters/wan/delay-proxy.ts";
 import { clock } from "./clock.ts";
@@ -10,8 +11,6 @@ import { NodeProcess } from "./node-process.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const MAIN = join(ROOT, "dist", "cli", "main.js");
-/** Beside what `npm start` and the examples take. */
-const FIRST_PORT = 7_700;
 
 /** To nodes of other regions, so that clients know which are theirs. */
 const FAR_MS = 20;
@@ -67,17 +66,17 @@ export class World {
     const clientGates = new Map<string, Gate>();
     const farDoors = new Map<string, DelayProxy>();
     const nodes: NodeProcess[] = [];
-    for (const [at, site] of sites.entries()) {
+    for (const site of sites) {
       const gates = await Promise.all(
         nearestFirst(engines.etcdMembers, regions, site).map((member) => Gate.open(`127.0.0.1:${member.client}`)),
       );
       etcdGates.set(site.node, gates);
-      const port = FIRST_PORT + 10 * at;
-      const door = await Gate.open(`127.0.0.1:${port}`);
+      const addresses = (await freePorts(4)).map((port: number) => `127.0.0.1:${port}`);
+      const door = await Gate.open(addresses[0] ?? "");
       clientGates.set(site.node, door);
       const far = { clock, listen: "127.0.0.1:0", target: () => door.address, oneWayMs: FAR_MS };
       farDoors.set(site.node, await DelayProxy.listen(far));
-      nodes.push(new NodeProcess(configOf({ site, port, regions, dataCenters: topology.regions, gates, engines }), folder));
+      nodes.push(new NodeProcess(configOf({ site, addresses, regions, dataCenters: topology.regions, gates, engines }), folder));
     }
     const world = new World({ engines, regions, nodes, etcdGates, clientGates }, farDoors);
     try {
@@ -149,23 +148,20 @@ function nearestFirst<T extends { readonly name: string }>(
 
 function configOf(options: {
   readonly site: Site;
-  readonly port: number;
+  readonly addresses: readonly string[];
   readonly regions: readonly string[];
   readonly dataCenters: Readonly<Record<string, { readonly dataCenter: string }>>;
   readonly gates: readonly Gate[];
   readonly engines: Engines;
 }) {
-  const { site, port, regions, dataCenters, gates, engines } = options;
+  const { site, addresses, regions, dataCenters, gates, engines } = options;
   const own = regions.indexOf(site.region);
   const ordered = [...regions.slice(own), ...regions.slice(0, own)];
-  const address = (offset: number) => `127.0.0.1:${port + offset}`;
+  const [listen = "", peerListen = "", adminListen = "", healthListen = ""] = addresses;
   return {
     ...site,
     regions: Object.fromEntries(ordered.map((region) => [region, dataCenters[region]?.dataCenter])),
-    listen: address(0),
-    peerListen: address(1),
-    adminListen: address(2),
-    healthListen: address(3),
+    ...{ listen, peerListen, adminListen, healthListen },
     etcd: { endpoints: gates.map((gate) => gate.address), prefix: "chaos/" },
     cassandra: {
       contactPoints: ordered.map((region) => engines.cassandraMembers[regions.indexOf(region)]?.address ?? ""),

@@ -3,37 +3,79 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ensureBuilt, ensureInstalled, run, say, since } from "./lib.mjs";
+import * as cassandra from "./engines/cassandra.mjs";
+import * as etcd from "./engines/etcd.mjs";
+import { ensureBuilt, ensureInstalled, fail, run, say, since } from "./lib.mjs";
 
 const FAST = ["unit", "contract"];
 // One after the other: the simulator takes all cores, and real processes beside it would miss their deadlines.
 const SLOW = [["sim"], ["e2e"]];
-// They build or download real servers and take minutes beside the eight that everything else has, so they are asked for by name.
-const REQUIRED = process.env.MERIDIAN_REQUIRE ?? "";
+/** These run on real engines; the second on whole clusters of them, so nothing runs beside it. */
+const ON_ENGINES = [["engines"], ["cluster"]];
+
+const ENGINES = { etcd, cassandra };
+/** `MERIDIAN_REQUIRE` names the engines that must not be missing, with commas. */
+const REQUIRED = (process.env.MERIDIAN_REQUIRE ?? "").split(",").filter((name) => name !== "");
 
 const isFast = process.argv.includes("--fast");
 const filters = process.argv.slice(2).filter((argument) => argument !== "--fast");
+
+const unknown = REQUIRED.filter((name) => !Object.hasOwn(ENGINES, name));
+if (unknown.length > 0) fail(`MERIDIAN_REQUIRE names ${unknown.join(", ")}; there are ${Object.keys(ENGINES).join(", ")}`);
 
 say(`meridian: testing ${isFast ? "(the fast tests only)" : ""}`.trimEnd());
 await ensureInstalled();
 await ensureBuilt();
 
 const sum = { passed: 0, failed: 0, skipped: 0 };
-let isGood = true;
-if (!isFast && REQUIRED === "") {
-  say("meridian: SKIPPED: tests on real engines; ask for them with MERIDIAN_REQUIRE=etcd,cassandra");
-}
-for (const projects of isFast ? [FAST] : [FAST, ...SLOW, ...(REQUIRED === "" ? [] : [["engines"]])]) {
-  isGood = (await runVitest(projects)) && isGood;
-  // Slow tests of what is broken already say nothing new.
-  if (!isGood) break;
-}
-if (isGood && sum.passed === 0) {
+/** Told right above the sum, where they are not missed. */
+const lacks = [];
+// Slow tests of what is broken already say nothing new.
+let isGood = await runAll(isFast ? [FAST] : [FAST, ...SLOW]);
+if (isGood && !isFast && (await isAnyOnEngines())) isGood = (await prepareEngines()) && (await runAll(ON_ENGINES));
+if (isGood && sum.passed + sum.skipped === 0) {
   say("meridian: no test was run; the filters match none");
   isGood = false;
 }
 process.exitCode = isGood ? 0 : 1;
+for (const lack of lacks) say(lack);
 process.stdout.write(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped\n`);
+
+/** Runs one after the other and stops at the first that fails; answers whether none did. */
+async function runAll(runs) {
+  for (const projects of runs) if (!(await runVitest(projects))) return false;
+  return true;
+}
+
+/** Whether the filters leave any test that runs on engines: if not, nobody waits until they are built. */
+async function isAnyOnEngines() {
+  if (filters.length === 0) return true;
+  const projects = ON_ENGINES.flat().flatMap((project) => ["--project", project]);
+  const { output } = await run("vitest", ["list", "--filesOnly", ...projects, ...filters], { quiet: true });
+  return output.includes(".test.ts");
+}
+
+/**
+ * Builds or downloads the engines that are not there yet. Tests on one that this machine cannot have are skipped, which is
+ * told in one line; where it is required it is a failure. Answers whether there was none.
+ */
+async function prepareEngines() {
+  for (const [name, engine] of Object.entries(ENGINES)) {
+    try {
+      await engine.prepare({ say });
+    } catch ({ message }) {
+      if (REQUIRED.includes(name)) {
+        sum.failed += 1;
+        lacks.push(`meridian: FAILED for want of a real ${name}, which MERIDIAN_REQUIRE asks for: ${message}`);
+      } else {
+        // What a tool printed when it failed is behind the first line.
+        const [why] = message.split("\n");
+        lacks.push(`meridian: SKIPPED all tests on a real ${name} (npm run engines -- prepare ${name} says more): ${why}`);
+      }
+    }
+  }
+  return sum.failed === 0;
+}
 
 /** Runs some projects of vitest.config.ts, adds their results to the sum and answers whether all is well. */
 async function runVitest(projects) {

@@ -1,13 +1,13 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { NodeProcess } from "../../chaos/node-process.ts";
 import { freePorts } from "../../scripts/engines/process.mjs";
 import { TestCassandra } from "./cassandra.ts";
 import { areThere } from "./engines.ts";
 import { EtcdCluster } from "./etcd.ts";
-import { ServeProcess } from "./node-process.ts";
 
 const MAIN = new URL("../../dist/cli/main.js", import.meta.url).pathname;
 
@@ -29,11 +29,11 @@ export interface Ended {
 
 /** Real engines with ports of their own, and nodes as processes of their own: a cluster for one test file. */
 export class TestCluster {
-  /** The nodes' configuration files lie here, and nothing else. */
+  /** The nodes' configuration files and logs lie here. */
   readonly folder: string;
   readonly etcd: EtcdCluster;
   readonly cassandra: TestCassandra;
-  readonly #nodes = new Map<string, ServeProcess>();
+  readonly #nodes = new Map<string, NodeProcess>();
 
   private constructor(folder: string, etcd: EtcdCluster, cassandra: TestCassandra) {
     this.folder = folder;
@@ -53,11 +53,12 @@ export class TestCluster {
     }
   }
 
-  /** Writes the file of a node such as `us-east-1`; answers its path. The node keeps its addresses over restarts. */
-  async configure(name: string, change: object = {}): Promise<string> {
+  /** Makes a node such as `us-east-1` and its file, and does not start it. It keeps its addresses over restarts. */
+  async configure(name: string): Promise<void> {
     const region = name.replace(/-\d+$/, "");
     const order = NEAREST[region] ?? [];
-    const [listen, peerListen, adminListen, healthListen] = (await freePorts(4)).map((port: number) => `127.0.0.1:${port}`);
+    const ports = await freePorts(4);
+    const [listen = "", peerListen = "", adminListen = "", healthListen = ""] = ports.map((port: number) => `127.0.0.1:${port}`);
     const members = this.cassandra.contactPoints;
     const dataCenters = order.map((each) => each.replace("-", "_"));
     const config = {
@@ -72,23 +73,13 @@ export class TestCluster {
         replicas: 1,
       },
       lease: { ttlMs: 6_000, marginMs: 1_500 },
-      ...change,
     };
-    const file = join(this.folder, `${name}.json`);
-    await writeFile(file, JSON.stringify(config));
-    return file;
+    this.#nodes.set(name, new NodeProcess(config, this.folder));
   }
 
-  /** Starts a node that was configured; resolves once it serves. */
-  async up(name: string): Promise<ServeProcess> {
-    const node = await ServeProcess.start({ config: join(this.folder, `${name}.json`) });
-    this.#nodes.set(name, node);
-    return node;
-  }
-
-  node(name: string): ServeProcess {
+  node(name: string): NodeProcess {
     const found = this.#nodes.get(name);
-    if (found === undefined) throw new Error(`${name} was not started`);
+    if (found === undefined) throw new Error(`${name} is not configured`);
     return found;
   }
 

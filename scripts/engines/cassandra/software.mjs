@@ -22,21 +22,22 @@ export function isPrepared() {
   return existsSync(join(cache, NAME)) && missing() === undefined;
 }
 
-/** What this machine lacks, in a sentence that says what to do; undefined when it lacks nothing. */
+/** All that this machine lacks, in sentences that say what to do; undefined when it lacks nothing. */
 function missing() {
+  const lacks = [];
   const version = javaVersion();
   if (!JAVA_VERSIONS.includes(version)) {
     const found = version === undefined ? "there is none" : `this is ${version}`;
-    return `Cassandra needs Java 17 (or 11); ${found}. Install a JDK 17, or point JAVA_HOME to one.`;
+    lacks.push(`Cassandra needs Java 17 (or 11); ${found}. Install a JDK 17, or point JAVA_HOME to one.`);
   }
   // Linux has all of 127.0.0.0/8 by itself.
   if (process.platform !== "linux" && !ADDRESSES.every((address) => isOwn(address))) {
-    return `Cassandra's nodes take ${ADDRESSES.join(", ")}; add those that this machine lacks (macOS: ifconfig lo0 alias).`;
+    lacks.push(`Cassandra's nodes take ${ADDRESSES.join(", ")}; add those that this machine lacks (macOS: ifconfig lo0 alias).`);
   }
   if (!existsSync(join(cache, NAME)) && !isPresent(["mvn", "-v"])) {
-    return "Cassandra is fetched with Maven, which is not there. Install Maven (mvn).";
+    lacks.push("Cassandra is fetched with Maven, which is not there. Install Maven (mvn).");
   }
-  return undefined;
+  return lacks.length === 0 ? undefined : lacks.join(" ");
 }
 
 function isOwn(address) {

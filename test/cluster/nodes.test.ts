@@ -6,7 +6,7 @@ import { Fleet } from "../../src/cli/load/fleet.ts";
 import { withRecord } from "../../src/cli/load/record-file.ts";
 import { SteadyLoad } from "../../src/cli/load/steady-load.ts";
 import { fileLines } from "../../src/cli/text-lines.ts";
-import { connect, connectAdmin } from "../../src/index.ts";
+import { connect } from "../../src/index.ts";
 import { Recorder } from "../../src/verify/recorder.ts";
 import { verifyRecord } from "../../src/verify/verdict.ts";
 import { isClusterSkipped, TestCluster } from "../support/cluster.ts";
@@ -30,34 +30,25 @@ describe.skipIf(isClusterSkipped)("nodes of a cluster", () => {
 
   afterAll(() => cluster?.stop());
 
-  const fileOf = (name: string) => join(cluster.folder, `${name}.json`);
-
   const readyz = async (name: string) => {
-    const answer = await fetch(`http://${cluster.node(name).ready.health}/readyz`);
+    const answer = await fetch(`http://${cluster.node(name).config.healthListen}/readyz`);
     const { reasons } = (await answer.json()) as { readonly reasons: readonly string[] };
     return `${answer.status} ${reasons.join("; ")}`.trim();
   };
 
-  const shardsOf = async (name: string) => {
-    const admin = connectAdmin({ endpoint: cluster.node(name).ready.admin });
-    try {
-      return (await admin.status()).shards.length;
-    } finally {
-      admin.close();
-    }
-  };
+  const shardsOf = async (name: string) => (await cluster.node(name).status()).shards.length;
 
   it("are refused before init was run, which may be repeated [R12]", async () => {
-    const refused = await cluster.run("serve", "--config", fileOf("us-east-1"));
+    const refused = await cluster.run("serve", "--config", cluster.node("us-east-1").file);
     expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining("run `meridian init`") });
-    const made = await cluster.run("init", "--config", fileOf("us-east-1"), "--json");
+    const made = await cluster.run("init", "--config", cluster.node("us-east-1").file, "--json");
     expect(made).toMatchObject({ code: 0, stdout: '{"keyspace":"meridian","from":0,"to":1}\n' });
-    const again = await cluster.run("init", "--config", fileOf("eu-west-1"), "--json");
+    const again = await cluster.run("init", "--config", cluster.node("eu-west-1").file, "--json");
     expect(again).toMatchObject({ code: 0, stdout: '{"keyspace":"meridian","from":1,"to":1}\n' });
   });
 
   it("share a region's shards; when one joins, leaves or is restarted, nothing is lost or repeated [G1] [G2] [G3] [G4] [G7]", async () => {
-    for (const name of ["us-east-1", "eu-west-1", "ap-southeast-1", "us-east-2"]) await cluster.up(name);
+    for (const name of ["us-east-1", "eu-west-1", "ap-southeast-1", "us-east-2"]) await cluster.node(name).start();
     expect(await readyz("us-east-1")).toBe("200");
     await expect.poll(() => shardsOf("us-east-2"), { timeout: 20_000, interval: 500 }).toBeGreaterThan(40);
 
@@ -90,13 +81,13 @@ describe.skipIf(isClusterSkipped)("nodes of a cluster", () => {
         load.start();
         await during("nothing", () => pause(SETTLE_MS));
         await during("us-east-3 joins", async () => {
-          await cluster.up("us-east-3");
+          await cluster.node("us-east-3").start();
           await expect.poll(() => shardsOf("us-east-3"), { timeout: 20_000, interval: 500 }).toBeGreaterThan(20);
         });
         await during("us-east-3 leaves", () => cluster.node("us-east-3").stop());
         for (const name of ["us-east-1", "us-east-2", "ap-southeast-1"]) {
           await during(`${name} stops`, async () => expect(await cluster.node(name).stop()).toBe(0));
-          await during(`${name} comes back`, () => cluster.up(name));
+          await during(`${name} comes back`, () => cluster.node(name).start());
         }
         await load.stop();
         expect(await fleet.catchUp(CONVERSATIONS)).toEqual([]);
@@ -122,7 +113,7 @@ describe.skipIf(isClusterSkipped)("nodes of a cluster", () => {
     const hasty = cluster.node("us-east-1");
     const ended = hasty.stop();
     await expect.poll(() => readyz("us-east-1"), { interval: 5 }).toBe("503 the node is stopping");
-    process.kill(hasty.ready.pid, "SIGINT");
+    hasty.interrupt();
     expect(await ended).toBe(null);
   });
 });

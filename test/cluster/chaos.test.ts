@@ -1,0 +1,40 @@
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { FAULTS } from "../../chaos/faults.ts";
+import { summaryOf } from "../../chaos/report.ts";
+import { chaos } from "../../chaos/run.ts";
+import { World } from "../../chaos/world.ts";
+import { home } from "../../scripts/engines/process.mjs";
+import { isClusterSkipped } from "../support/cluster.ts";
+
+/** One each for nodes, the log and the coordinator. `npm run chaos` has all, and judges how long anything stalled. */
+const TRIED = ["kill-leader", "cassandra-killed", "etcd-leader-killed"];
+
+describe.skipIf(isClusterSkipped)("people who chat by a cluster", () => {
+  const folder = join(home, "test", "chaos");
+  const say = (line: string) => console.info(line);
+  let world: World;
+
+  beforeAll(async () => {
+    world = await World.start(folder, say);
+  });
+  afterAll(() => world?.stop());
+
+  it.each(FAULTS.filter(({ name }) => TRIED.includes(name)))(
+    "miss nothing, and get nothing twice or in another order, after a $does [G1, G2, G3, G4, G7]",
+    async (fault) => {
+      const report = await chaos({ world, folder, faults: [fault], pairsUntilMs: 0, random: () => 0, say });
+      const { lost, duplicated, reordered, diverged, acknowledged, delivered } = summaryOf(report);
+      expect({ lost, duplicated, reordered, diverged }).toEqual({ lost: 0, duplicated: 0, reordered: 0, diverged: 0 });
+      expect(report.verdict.status).toBe("holds");
+      expect(report.behind).toEqual([]);
+      expect(acknowledged).toBeGreaterThan(0);
+      expect(delivered).toBeGreaterThan(0);
+      // A fault that had no effect would prove nothing.
+      for (const { signs, problems } of report.befallen.flatMap(({ effects }) => effects)) {
+        expect(problems).toEqual([]);
+        expect(signs).not.toEqual([]);
+      }
+    },
+  );
+});
