@@ -12,9 +12,10 @@ import { Client, types } from "cassandra-driver";
 import { CassandraLogStore } from "../src/adapters/cassandra/log-store.ts";
 import { connectAdmin, type NodeStatus } from "../src/index.ts";
 import { LIMITS } from "../src/kernel/limits.ts";
+import type { CassandraPlace } from "../test/support/cassandra.ts";
 import { Batches } from "./batches.ts";
 import { compareDelays, compareRates } from "./contest.ts";
-import { BenchCassandra, BenchEtcd, type CassandraPlace, connectSession, KEYSPACE } from "./engines.ts";
+import { connectSession, KEYSPACE, startCassandra, startEtcd } from "./engines.ts";
 import { Seqs, saturate } from "./load.ts";
 import type { Effort } from "./main.ts";
 import type { NodeReady, NodeSettings } from "./node.ts";
@@ -35,16 +36,17 @@ type Append = (conversation: string, firstSeq: number, bytes: Uint8Array) => Pro
 export async function cluster({ rounds, durationMs, times, say }: Effort): Promise<readonly Finding[]> {
   const closing: (() => unknown)[] = [];
   try {
-    const cassandra = await BenchCassandra.start(say);
-    closing.push(() => cassandra.close());
-    const etcd = await BenchEtcd.start();
-    closing.push(() => etcd.close());
-    const driver = bareDriver(cassandra.place);
+    const cassandra = await startCassandra(say);
+    closing.push(() => cassandra.stop());
+    const etcd = await startEtcd();
+    closing.push(() => etcd.stop());
+    const place = cassandra.placeOf();
+    const driver = bareDriver(place);
     closing.push(() => driver.client.shutdown());
-    const session = await connectSession(cassandra.place);
+    const session = await connectSession(place);
     closing.push(() => session.close());
     const store = new CassandraLogStore({ session });
-    const node = await startNode({ region: "us-east", etcd: etcd.endpoints, cassandra: cassandra.place });
+    const node = await startNode({ region: "us-east", etcd: etcd.endpoints, cassandra: place });
     closing.push(() => node.stop());
     const publishers = await Publishers.connect(node.ready.clients, { conversations: CONVERSATIONS, bodyBytes: BODY_BYTES });
     closing.push(() => publishers.close());

@@ -9,7 +9,8 @@ import { ConsoleTelemetry } from "../src/adapters/system/telemetry.ts";
 import { ServedNode } from "../src/cli/served-node.ts";
 import { LIMITS } from "../src/kernel/limits.ts";
 import { MeridianNode } from "../src/node/node.ts";
-import { type CassandraPlace, connectSession } from "./engines.ts";
+import type { CassandraPlace } from "../test/support/cassandra.ts";
+import { connectSession } from "./engines.ts";
 
 export interface NodeSettings {
   readonly region: string;

@@ -7,7 +7,7 @@ import type { LogStore } from "../src/ports/log-store.ts";
 import type { Telemetry } from "../src/ports/telemetry.ts";
 import { recover } from "../src/sequencer/recovery.ts";
 import { Batches } from "./batches.ts";
-import { BenchCassandra, connectSession } from "./engines.ts";
+import { connectSession, startCassandra } from "./engines.ts";
 import { each } from "./load.ts";
 import type { Effort } from "./main.ts";
 import type { Finding } from "./report.ts";
@@ -17,9 +17,9 @@ const IN_FLIGHT = 64;
 const EPOCH = 5n;
 
 export async function size({ say }: Effort): Promise<readonly Finding[]> {
-  const cassandra = await BenchCassandra.start(say);
+  const cassandra = await startCassandra(say);
   try {
-    const session = await connectSession(cassandra.place);
+    const session = await connectSession(cassandra.placeOf());
     const telemetry = new ConsoleTelemetry({ level: "warn" });
     const store = new CassandraLogStore({ session });
     try {
@@ -40,7 +40,7 @@ export async function size({ say }: Effort): Promise<readonly Finding[]> {
       await session.close();
     }
   } finally {
-    await cassandra.close();
+    await cassandra.stop();
   }
 }
 

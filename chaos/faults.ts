@@ -93,10 +93,10 @@ export const FAULTS: readonly Fault[] = [
       const process = world.node(node);
       struck();
       process.pause();
-      const [epochs] = await Promise.all([leaders.risen(led), recovered(led.keys()), sleep(clock, 2 * LEASE.ttlMs)]);
+      const [epochs] = await Promise.all([leaders.risen(led), recovered(led.keys()), sleep(clock, 2 * world.lease.ttlMs)]);
       process.resume();
       await process.ready();
-      return leadersMoved(`stopped ${node} for ${2 * LEASE.ttlMs} ms, which led ${led.size} conversations`, led, epochs);
+      return leadersMoved(`stopped ${node} for ${2 * world.lease.ttlMs} ms, which led ${led.size} conversations`, led, epochs);
     },
   },
   {
@@ -137,8 +137,9 @@ export const FAULTS: readonly Fault[] = [
     does: "kill -9 of a member of etcd that does not lead, for 10 s",
     pairs: true,
     run: async (scene) => {
-      const leader = await scene.world.engines.etcdLeader();
-      const member = scene.world.engines.etcdNodes.find((name) => name !== leader) ?? leader;
+      const { etcd } = scene.world.engines;
+      const leader = await etcd.leader();
+      const member = etcd.names.find((name) => name !== leader) ?? leader;
       return etcdFault(scene, [member], 10_000);
     },
   },
@@ -146,13 +147,13 @@ export const FAULTS: readonly Fault[] = [
     name: "etcd-leader-killed",
     does: "kill -9 of etcd's leader, for 10 s",
     pairs: true,
-    run: async (scene) => etcdFault(scene, [await scene.world.engines.etcdLeader()], 10_000),
+    run: async (scene) => etcdFault(scene, [await scene.world.engines.etcd.leader()], 10_000),
   },
   {
     name: "etcd-killed",
     does: "kill -9 of all of etcd, for 30 s",
     pairs: false,
-    run: (scene) => etcdFault(scene, scene.world.engines.etcdNodes, 30_000),
+    run: (scene) => etcdFault(scene, scene.world.engines.etcd.names, 30_000),
   },
   {
     name: "compaction",
@@ -164,7 +165,7 @@ export const FAULTS: readonly Fault[] = [
       struck();
       shutEtcd(world, node, "cut");
       await sleep(clock, 500);
-      const revision = await world.engines.compactEtcd();
+      const revision = await world.engines.etcd.compact();
       await sleep(clock, 500);
       shutEtcd(world, node, "open");
       await sleep(clock, 3_000);
@@ -213,8 +214,8 @@ export const FAULTS: readonly Fault[] = [
       );
       struck();
       const { engines, nodes } = world;
-      await Promise.all([...nodes.map((node) => node.kill()), engines.cassandra("kill"), engines.etcd("kill")]);
-      await Promise.all([engines.cassandra("up"), engines.etcd("up")]);
+      await Promise.all([...nodes.map((node) => node.kill()), engines.cassandra.on("kill"), engines.etcd.kill()]);
+      await Promise.all([engines.cassandra.on("up"), engines.etcd.up()]);
       await Promise.all(nodes.map((node) => node.start()));
       return leadersMoved(`killed ${nodes.length} nodes and all engines`, led, await leaders.risen(led));
     },
@@ -240,13 +241,13 @@ async function cassandraFault(
 ): Promise<Effect> {
   const { node } = await leaders.busiest();
   const region = world.regionOf(node) ?? "";
-  const dataCenter = world.engines.cassandraMembers[world.regions.indexOf(region)]?.name ?? "";
+  const dataCenter = world.engines.cassandra.dataCenters[world.regions.indexOf(region)] ?? "";
   const before = await world.counters();
   struck();
-  await world.engines.cassandra(strike, [dataCenter]);
+  await world.engines.cassandra.on(strike, dataCenter);
   await sleep(clock, 10_000);
   const during = await world.counters();
-  await world.engines.cassandra(mend, [dataCenter]);
+  await world.engines.cassandra.on(mend, dataCenter);
   const done = strike === "kill" ? "killed" : "stopped";
   return signsOf(`${done} ${dataCenter}, beside ${node}, which leads most`, before, during, [
     "cassandra.local-fallbacks",
@@ -258,10 +259,10 @@ async function cassandraFault(
 async function etcdFault({ world, struck }: Scene, members: readonly string[], lastsMs: number): Promise<Effect> {
   const before = await world.counters();
   struck();
-  await world.engines.etcd("kill", members);
+  await world.engines.etcd.kill(...members);
   await sleep(clock, lastsMs);
-  await world.engines.etcd("up", members);
-  await sleep(clock, LEASE.ttlMs);
+  await world.engines.etcd.up(...members);
+  await sleep(clock, world.lease.ttlMs);
   const names = ["etcd.suspected", "watch.cut", "lease.renewal-missed", "lease.ended"];
   return signsOf(`killed ${members.join(", ")} for ${lastsMs} ms`, before, await world.counters(), names);
 }
@@ -270,7 +271,7 @@ async function etcdWayFault({ world, leaders, struck, recovered }: Scene, state:
   const { node, led } = await leaders.busiest();
   struck();
   shutEtcd(world, node, state);
-  const [epochs] = await Promise.all([leaders.risen(led), recovered(led.keys()), sleep(clock, 2 * LEASE.ttlMs)]);
+  const [epochs] = await Promise.all([leaders.risen(led), recovered(led.keys()), sleep(clock, 2 * world.lease.ttlMs)]);
   shutEtcd(world, node, "open");
   await world.node(node).ready();
   return leadersMoved(`shut the way between ${node} and etcd (${state}), which led ${led.size} conversations`, led, epochs);

@@ -8,8 +8,10 @@ import { SeededRandom } from "../sim/random.ts";
 import { FAULTS } from "./faults.ts";
 import { facts, markdown, summaryOf } from "./report.ts";
 import { type ChaosReport, chaos } from "./run.ts";
-import { World } from "./world.ts";
+import { LEASE, World } from "./world.ts";
 
+/** 4 lines at a time in 10 conversations by 3 regions: 600 messages a second, to 30 readers. */
+const EVERY_MS = 200;
 const HOME = fileURLToPath(new URL("../.engines/chaos", import.meta.url));
 
 const { values } = parseArgs({
@@ -34,7 +36,7 @@ async function main(): Promise<number> {
   }
   const startedMs = Date.now();
   const say = (line: string) => process.stdout.write(`${since(startedMs).padStart(8)}  ${line}\n`);
-  const world = await World.start(HOME, say);
+  const world = await World.start({ folder: HOME, lease: LEASE, say });
   try {
     say(`${world.nodes.length} nodes serve`);
     const random = new SeededRandom(Number(values.seed));
@@ -42,6 +44,7 @@ async function main(): Promise<number> {
       world,
       folder: HOME,
       faults: FAULTS.filter(({ name }) => wanted?.includes(name) ?? true),
+      everyMs: EVERY_MS,
       pairsUntilMs: Number(values.minutes) * 60_000,
       random: () => random.u32() / 2 ** 32,
       say,

@@ -9,7 +9,7 @@ import { withDeadline } from "../src/kernel/timing.ts";
 import { clock } from "./clock.ts";
 
 const MAIN = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
-const READY_MS = 90_000;
+const READY_MS = 120_000;
 const STOP_MS = 30_000;
 const POLL_MS = 50;
 const STARTS_MAX = 3;

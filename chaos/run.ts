@@ -27,6 +27,8 @@ export interface ChaosOptions {
   readonly faults: readonly Fault[];
   /** After them, random pairs until so much time has passed since the start; 0 for none. */
   readonly pairsUntilMs: number;
+  /** Between two turns of a conversation in one region. */
+  readonly everyMs: number;
   readonly random: () => number;
   readonly say: (line: string) => void;
 }
@@ -54,8 +56,6 @@ export interface ChaosReport {
 }
 
 const CONVERSATIONS = 10;
-/** 4 lines at a time in 10 conversations by 3 regions: 600 messages a second, to 30 readers. */
-const EVERY_MS = 200;
 const CALM_MS = 5_000;
 
 export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
@@ -70,7 +70,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
 }
 
 async function befall(
-  { world, faults, pairsUntilMs, random, say }: ChaosOptions,
+  { world, faults, pairsUntilMs, everyMs, random, say }: ChaosOptions,
   sink: RecordSink,
 ): Promise<Omit<ChaosReport, "verdict">> {
   const { regions } = world;
@@ -87,7 +87,7 @@ async function befall(
     onTrouble: (text) => say(`a client says: ${text}`),
   });
   const chat = new Chat();
-  const load = new SteadyLoad({ clock, fleet, conversations, everyMs: EVERY_MS, says: (...turn) => chat.says(...turn) });
+  const load = new SteadyLoad({ clock, fleet, conversations, everyMs, says: (...turn) => chat.says(...turn) });
   const leaders = new Leaders(fleet, conversations);
   const startedMs = clock.monotonicMs();
   const befallen: Befallen[] = [];

@@ -4,8 +4,8 @@ import { fileURLToPath } from "node:url";
 import { freePorts } from "../scripts/engines/process.mjs";
 import { run } from "../scripts/lib.mjs";
 import { DelayProxy } from "../src/adapters/wan/delay-proxy.ts";
+import { BothEngines } from "../test/support/both-engines.ts";
 import { clock } from "./clock.ts";
-import { Engines } from "./engines.ts";
 import { Gate } from "./gate.ts";
 import { NodeProcess } from "./node-process.ts";
 
@@ -16,7 +16,20 @@ const MAIN = join(ROOT, "dist", "cli", "main.js");
 const FAR_MS = 20;
 
 /** An etcd leader change delays keep-alives by up to 4 s; the margin is above an election timeout of 1 s. */
-export const LEASE = { ttlMs: 6_000, marginMs: 1_500, renewMs: 500 } as const;
+export const LEASE: Lease = { ttlMs: 6_000, marginMs: 1_500, renewMs: 500 };
+
+export interface Lease {
+  readonly ttlMs: number;
+  readonly marginMs: number;
+  readonly renewMs: number;
+}
+
+export interface WorldOptions {
+  /** What engines and nodes keep, and say, lies here. */
+  readonly folder: string;
+  readonly lease: Lease;
+  readonly say: (line: string) => void;
+}
 
 interface Site {
   readonly node: string;
@@ -28,7 +41,8 @@ interface Site {
  * nodes, so that shards also move inside a region.
  */
 export class World {
-  readonly engines: Engines;
+  readonly engines: BothEngines;
+  readonly lease: Lease;
   readonly regions: readonly string[];
   readonly nodes: readonly NodeProcess[];
   /** By node: between it and each member of etcd. */
@@ -39,21 +53,22 @@ export class World {
   readonly #farDoors: ReadonlyMap<string, DelayProxy>;
 
   private constructor(
-    parts: Pick<World, "engines" | "regions" | "nodes" | "etcdGates" | "clientGates">,
+    parts: Pick<World, "engines" | "lease" | "regions" | "nodes" | "etcdGates" | "clientGates">,
     farDoors: ReadonlyMap<string, DelayProxy>,
   ) {
     this.#farDoors = farDoors;
     this.engines = parts.engines;
+    this.lease = parts.lease;
     this.regions = parts.regions;
     this.nodes = parts.nodes;
     this.etcdGates = parts.etcdGates;
     this.clientGates = parts.clientGates;
   }
 
-  /** With fresh engines, whose data and logs lie in the folder, as the nodes' do. */
-  static async start(folder: string, say: (line: string) => void): Promise<World> {
+  /** With fresh engines. */
+  static async start({ folder, lease, say }: WorldOptions): Promise<World> {
     mkdirSync(folder, { recursive: true });
-    const engines = await Engines.start(folder, say);
+    const engines = await BothEngines.start({ folder, fsync: true, say });
     const topology = JSON.parse(readFileSync(join(ROOT, "regions", "topology.json"), "utf8")) as {
       readonly regions: Readonly<Record<string, { readonly dataCenter: string }>>;
     };
@@ -67,18 +82,18 @@ export class World {
     const farDoors = new Map<string, DelayProxy>();
     const nodes: NodeProcess[] = [];
     for (const site of sites) {
-      const gates = await Promise.all(
-        nearestFirst(engines.etcdMembers, regions, site).map((member) => Gate.open(`127.0.0.1:${member.client}`)),
-      );
+      const gates = await Promise.all(nearestFirst(engines.etcd.endpoints, regions, site).map((endpoint) => Gate.open(endpoint)));
       etcdGates.set(site.node, gates);
       const addresses = (await freePorts(4)).map((port: number) => `127.0.0.1:${port}`);
       const door = await Gate.open(addresses[0] ?? "");
       clientGates.set(site.node, door);
       const far = { clock, listen: "127.0.0.1:0", target: () => door.address, oneWayMs: FAR_MS };
       farDoors.set(site.node, await DelayProxy.listen(far));
-      nodes.push(new NodeProcess(configOf({ site, addresses, regions, dataCenters: topology.regions, gates, engines }), folder));
+      nodes.push(
+        new NodeProcess(configOf({ site, addresses, regions, dataCenters: topology.regions, gates, engines, lease }), folder),
+      );
     }
-    const world = new World({ engines, regions, nodes, etcdGates, clientGates }, farDoors);
+    const world = new World({ engines, lease, regions, nodes, etcdGates, clientGates }, farDoors);
     try {
       await init(nodes[0] as NodeProcess);
       await Promise.all(nodes.map((node) => node.start()));
@@ -130,20 +145,17 @@ export class World {
     for (const node of this.nodes) node.resume();
     for (const gate of [...this.etcdGates.values()].flat()) gate.shut("open");
     const ends = await Promise.allSettled(this.nodes.map((node) => node.stop()));
-    await this.engines.wipe();
+    await this.engines.stop();
     for (const end of ends) if (end.status === "rejected") throw end.reason;
     for (const gate of [...this.etcdGates.values(), ...this.clientGates.values()].flat()) gate.close();
     await Promise.all([...this.#farDoors.values()].map((door) => door.close()));
   }
 }
 
-function nearestFirst<T extends { readonly name: string }>(
-  members: readonly T[],
-  regions: readonly string[],
-  { region }: Site,
-): readonly T[] {
+/** Of things that stand in the regions' order: the own region's first. */
+function nearestFirst(all: readonly string[], regions: readonly string[], { region }: Site): readonly string[] {
   const at = regions.indexOf(region);
-  return [...members.slice(at), ...members.slice(0, at)];
+  return [...all.slice(at), ...all.slice(0, at)];
 }
 
 function configOf(options: {
@@ -152,24 +164,28 @@ function configOf(options: {
   readonly regions: readonly string[];
   readonly dataCenters: Readonly<Record<string, { readonly dataCenter: string }>>;
   readonly gates: readonly Gate[];
-  readonly engines: Engines;
+  readonly engines: BothEngines;
+  readonly lease: Lease;
 }) {
-  const { site, addresses, regions, dataCenters, gates, engines } = options;
-  const own = regions.indexOf(site.region);
-  const ordered = [...regions.slice(own), ...regions.slice(0, own)];
+  const { site, addresses, regions, dataCenters, gates, engines, lease } = options;
+  const ordered = nearestFirst(regions, regions, site).map((region) => ({
+    region,
+    dataCenter: dataCenters[region]?.dataCenter ?? "",
+  }));
+  const members = engines.cassandra.contactPoints;
   const [listen = "", peerListen = "", adminListen = "", healthListen = ""] = addresses;
   return {
     ...site,
-    regions: Object.fromEntries(ordered.map((region) => [region, dataCenters[region]?.dataCenter])),
+    regions: Object.fromEntries(ordered.map(({ region, dataCenter }) => [region, dataCenter])),
     ...{ listen, peerListen, adminListen, healthListen },
     etcd: { endpoints: gates.map((gate) => gate.address), prefix: "chaos/" },
     cassandra: {
-      contactPoints: ordered.map((region) => engines.cassandraMembers[regions.indexOf(region)]?.address ?? ""),
-      port: engines.cassandraMembers[0]?.port,
+      contactPoints: ordered.map(({ dataCenter }) => members.get(dataCenter)?.address ?? ""),
+      port: members.get(ordered[0]?.dataCenter ?? "")?.port,
       keyspace: "chaos",
       replicas: 1,
     },
-    lease: LEASE,
+    lease,
     logLevel: "info",
   };
 }

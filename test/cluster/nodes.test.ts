@@ -9,7 +9,8 @@ import { fileLines } from "../../src/cli/text-lines.ts";
 import { connect } from "../../src/index.ts";
 import { Recorder } from "../../src/verify/recorder.ts";
 import { verifyRecord } from "../../src/verify/verdict.ts";
-import { isClusterSkipped, TestCluster } from "../support/cluster.ts";
+import { TestCluster } from "../support/cluster.ts";
+import { areThere } from "../support/engines.ts";
 
 const SETTLE_MS = 3_000;
 const EVERY_MS = 150;
@@ -18,13 +19,13 @@ const CONVERSATIONS = Array.from({ length: 4 }, (_, at) => `rolling-${at + 1}@us
 const clock = new SystemClock({ errorMs: 100 });
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-describe.skipIf(isClusterSkipped)("nodes of a cluster", () => {
+describe.skipIf(!areThere("etcd", "cassandra"))("nodes of a cluster", () => {
   let cluster: TestCluster;
   /** By what happened: how long the conversation that fared worst had nothing acknowledged. Told, and judged by `npm run chaos`. */
   const stalls: Record<string, number> = {};
 
   beforeAll(async () => {
-    cluster = await TestCluster.start();
+    cluster = await TestCluster.start("nodes");
     for (const name of ["us-east-1", "us-east-2", "us-east-3", "eu-west-1", "ap-southeast-1"]) await cluster.configure(name);
   });
 

@@ -22,7 +22,7 @@ export interface CoordinatorWorld {
   /** Lets that much of the clock's time pass. */
   pass(durationMs: number): Promise<void>;
   /** Makes the coordinator forget what was before `revision`. */
-  compact(revision: number): Promise<void>;
+  compact(revision: number): Promise<unknown>;
   close(): Promise<void>;
 }
 

@@ -8,7 +8,7 @@ import { LIMITS } from "../../src/kernel/limits.ts";
 import type { ReadLevel, Row } from "../../src/ports/log-store.ts";
 import { logStoreContract } from "../contract/log-store.ts";
 import { TestCassandra } from "../support/cassandra.ts";
-import { areThere } from "../support/engines.ts";
+import { areThere, folderOf } from "../support/engines.ts";
 import { ScopedLogStore } from "../support/scoped-log-store.ts";
 import type { MemoryTelemetry } from "../support/telemetry.ts";
 
@@ -32,7 +32,7 @@ describe.skipIf(!areThere("cassandra"))("Cassandra over three data centers", () 
   };
 
   beforeAll(async () => {
-    cassandra = await TestCassandra.start({ name: "cassandra" });
+    cassandra = await TestCassandra.start({ folder: folderOf("cassandra") });
     ({ session, telemetry } = await connect("meridian"));
     store = new CassandraLogStore({ session });
   });

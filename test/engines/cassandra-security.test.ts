@@ -8,7 +8,7 @@ import { CassandraLogStore } from "../../src/adapters/cassandra/log-store.ts";
 import type { CassandraSession } from "../../src/adapters/cassandra/session.ts";
 import { TestCassandra } from "../support/cassandra.ts";
 import { Authority, canMakeCertificates } from "../support/certificates.ts";
-import { areThere } from "../support/engines.ts";
+import { areThere, folderOf } from "../support/engines.ts";
 
 const KEYSPACE = "meridian";
 const OPERATOR = { username: "operator", password: "operator's" };
@@ -32,7 +32,7 @@ describe.skipIf(!areThere("cassandra") || !canMakeCertificates)("a Cassandra wit
 
   beforeAll(async () => {
     const server = authority.issue("cassandra", ["127.0.0.1", "127.0.0.2", "127.0.0.3"]);
-    cassandra = await TestCassandra.start({ name: "cassandra-tls", settings: settings(server.file, authority.file) });
+    cassandra = await TestCassandra.start({ folder: folderOf("cassandra-tls"), settings: settings(server.file, authority.file) });
     // Cassandra makes this role a while after its start.
     const first = { username: "cassandra", password: "cassandra" };
     const { session } = await vi.waitFor(() => connectAs(first), { timeout: 60_000, interval: 500 });

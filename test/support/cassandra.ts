@@ -1,5 +1,3 @@
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { Cluster } from "../../scripts/engines/cassandra/cluster.mjs";
 import { freePorts } from "../../scripts/engines/process.mjs";
 import type { CassandraOptions } from "../../src/adapters/cassandra/client.ts";
@@ -8,29 +6,31 @@ import { SystemClock } from "../../src/adapters/system/clock.ts";
 import { SystemRandom } from "../../src/adapters/system/random.ts";
 import { MemoryTelemetry } from "./telemetry.ts";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
+export type CassandraPlace = Required<Pick<CassandraOptions, "contactPoints" | "port" | "localDataCenter" | "otherDataCenters">>;
 
-/**
- * The tests' own three data centers, on ports of their own beside those of `npm run engines`. Their folder is the same in
- * each run of a working tree, so that a run ends what an interrupted one has left.
- */
+export interface TestCassandraOptions {
+  /** What an interrupted run has left there is ended and deleted: the same in each run, and of nobody else's. */
+  readonly folder: string;
+  /** More lines for each node's cassandra.yaml. */
+  readonly settings?: string;
+  /** Told of the start. */
+  readonly say?: (line: string) => void;
+}
+
+/** Three data centers with ports of their own, beside those of `npm run engines`: for tests, chaos and the bench. */
 export class TestCassandra {
   readonly #cluster: Cluster;
-  readonly #said: string[] = [];
-  readonly #say = (line: string) => void this.#said.push(line);
 
   private constructor(cluster: Cluster) {
     this.#cluster = cluster;
   }
 
-  /** `settings`: more lines for each node's cassandra.yaml. Each test file has a `name` of its own: files run beside each other. */
-  static async start({ name, settings = "" }: { readonly name: string; readonly settings?: string }): Promise<TestCassandra> {
+  static async start({ folder, settings = "", say = silent }: TestCassandraOptions): Promise<TestCassandra> {
     const [port, storagePort] = await freePorts(2);
-    const folder = join(root, ".engines", "test", name);
     const cassandra = new TestCassandra(new Cluster({ folder, port, storagePort, settings }));
     await cassandra.stop();
     try {
-      await cassandra.#cluster.up({ say: cassandra.#say });
+      await cassandra.#cluster.up({ say });
       return cassandra;
     } catch (error) {
       await cassandra.stop();
@@ -47,30 +47,35 @@ export class TestCassandra {
     return new Map(this.#cluster.members.map(({ dataCenter, address, port }) => [dataCenter, { address, port }]));
   }
 
+  /** Ends it, and deletes its data. */
   async stop(): Promise<void> {
-    await this.#cluster.wipe({ say: this.#say });
+    await this.#cluster.wipe({ say: silent });
   }
 
-  /** Does something to the nodes of some data centers. */
+  /** Does something to the nodes of some data centers; to all of them when none is named. */
   async on(action: "up" | "kill" | "pause" | "resume", ...dataCenters: readonly string[]): Promise<void> {
-    const chosen = this.#cluster.members.filter(({ dataCenter }) => dataCenters.includes(dataCenter));
-    await this.#cluster[action]({ names: chosen.map(({ name }) => name), say: this.#say });
+    const isChosen = (dataCenter: string) => dataCenters.length === 0 || dataCenters.includes(dataCenter);
+    const chosen = this.#cluster.members.filter(({ dataCenter }) => isChosen(dataCenter));
+    await this.#cluster[action]({ names: chosen.map(({ name }) => name), say: silent });
   }
 
-  /** As a node in the given data center connects; the first one by default. */
-  async connect(
-    keyspace: string,
-    localDataCenter = this.dataCenters[0] ?? "",
-    access: Pick<CassandraOptions, "tls" | "credentials"> = {},
-  ) {
-    const telemetry = new MemoryTelemetry();
+  /** What somebody in the given data center, the first one by default, needs to know to connect. */
+  placeOf(localDataCenter = this.dataCenters[0] ?? ""): CassandraPlace {
     const { members } = this.#cluster;
-    const session = await CassandraSession.connect({
+    return {
       contactPoints: members.map(({ address, port }) => `${address}:${port}`),
       port: members[0]?.port ?? 0,
-      keyspace,
       localDataCenter,
       otherDataCenters: this.dataCenters.filter((dataCenter) => dataCenter !== localDataCenter),
+    };
+  }
+
+  /** As a node in the given data center connects. */
+  async connect(keyspace: string, localDataCenter?: string, access: Pick<CassandraOptions, "tls" | "credentials"> = {}) {
+    const telemetry = new MemoryTelemetry();
+    const session = await CassandraSession.connect({
+      ...this.placeOf(localDataCenter),
+      keyspace,
       clock: new SystemClock({ errorMs: 100 }),
       random: new SystemRandom(),
       telemetry,
@@ -79,3 +84,5 @@ export class TestCassandra {
     return { session, telemetry };
   }
 }
+
+function silent(): void {}

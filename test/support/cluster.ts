@@ -5,13 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { NodeProcess } from "../../chaos/node-process.ts";
 import { freePorts } from "../../scripts/engines/process.mjs";
-import { TestCassandra } from "./cassandra.ts";
-import { areThere } from "./engines.ts";
-import { EtcdCluster } from "./etcd.ts";
+import { BothEngines } from "./both-engines.ts";
+import type { TestCassandra } from "./cassandra.ts";
+import { folderOf } from "./engines.ts";
 
 const MAIN = new URL("../../dist/cli/main.js", import.meta.url).pathname;
-
-export const isClusterSkipped = !areThere("etcd", "cassandra");
 
 /** As in the topology: of each region the others, the nearest first. */
 const NEAREST: Readonly<Record<string, readonly string[]>> = {
@@ -31,26 +29,22 @@ export interface Ended {
 export class TestCluster {
   /** The nodes' configuration files and logs lie here. */
   readonly folder: string;
-  readonly etcd: EtcdCluster;
-  readonly cassandra: TestCassandra;
+  readonly #engines: BothEngines;
   readonly #nodes = new Map<string, NodeProcess>();
 
-  private constructor(folder: string, etcd: EtcdCluster, cassandra: TestCassandra) {
+  private constructor(folder: string, engines: BothEngines) {
     this.folder = folder;
-    this.etcd = etcd;
-    this.cassandra = cassandra;
+    this.#engines = engines;
   }
 
   /** Engines only; `init` and the nodes are the test's to run. */
-  static async start(): Promise<TestCluster> {
-    const folder = await mkdtemp(join(tmpdir(), "meridian-cluster-"));
-    const etcd = await EtcdCluster.start();
-    try {
-      return new TestCluster(folder, etcd, await TestCassandra.start({ name: "cluster" }));
-    } catch (error) {
-      await etcd.stop();
-      throw error;
-    }
+  static async start(name: string): Promise<TestCluster> {
+    const engines = await BothEngines.start({ folder: folderOf(name) });
+    return new TestCluster(await mkdtemp(join(tmpdir(), "meridian-cluster-")), engines);
+  }
+
+  get cassandra(): TestCassandra {
+    return this.#engines.cassandra;
   }
 
   /** Makes a node such as `us-east-1` and its file, and does not start it. It keeps its addresses over restarts. */
@@ -59,20 +53,20 @@ export class TestCluster {
     const order = NEAREST[region] ?? [];
     const ports = await freePorts(4);
     const [listen = "", peerListen = "", adminListen = "", healthListen = ""] = ports.map((port: number) => `127.0.0.1:${port}`);
-    const members = this.cassandra.contactPoints;
+    const { etcd, cassandra } = this.#engines;
+    const members = cassandra.contactPoints;
     const dataCenters = order.map((each) => each.replace("-", "_"));
     const config = {
       node: name,
       region,
       regions: Object.fromEntries(order.map((each, at) => [each, dataCenters[at]])),
       ...{ listen, peerListen, adminListen, healthListen },
-      etcd: { endpoints: order.map((each) => this.etcd.endpoints[this.etcd.names.indexOf(`etcd-${each}`)]), prefix: "test/" },
+      etcd: { endpoints: order.map((each) => etcd.endpoints[etcd.names.indexOf(`etcd-${each}`)]), prefix: "test/" },
       cassandra: {
         contactPoints: dataCenters.map((each) => members.get(each)?.address),
         port: members.get(dataCenters[0] ?? "")?.port,
         replicas: 1,
       },
-      lease: { ttlMs: 6_000, marginMs: 1_500 },
     };
     this.#nodes.set(name, new NodeProcess(config, this.folder));
   }
@@ -99,8 +93,7 @@ export class TestCluster {
 
   async stop(): Promise<void> {
     await Promise.all([...this.#nodes.values()].map((node) => node.kill()));
-    await this.cassandra.stop();
-    await this.etcd.stop();
+    await this.#engines.stop();
     await rm(this.folder, { recursive: true, force: true });
   }
 }

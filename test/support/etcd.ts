@@ -1,8 +1,11 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as etcd from "../../scripts/engines/etcd.mjs";
-import { freePorts } from "../../scripts/engines/process.mjs";
+import { freePorts, until } from "../../scripts/engines/process.mjs";
+
+const LEADER_MS = 30_000;
+const ASK_MS = 5_000;
 
 /** What a verb of the engines' scripts needs to find this cluster again. */
 interface Settings {
@@ -13,11 +16,17 @@ interface Settings {
 }
 
 export interface EtcdClusterOptions {
+  /** What an interrupted run has left there is ended and deleted. Without one, a new one is made. */
+  readonly folder?: string;
   readonly flags?: readonly string[];
   readonly scheme?: "http" | "https";
+  /** Off by default: no test cuts the power, and a slow disk of a test machine would be measured by it. */
+  readonly fsync?: boolean;
+  /** Told of the start. */
+  readonly say?: (line: string) => void;
 }
 
-/** A real cluster of three members for one test file, with ports and a folder of its own. */
+/** A real cluster of three members, with ports and a folder of its own: for tests, chaos and the bench. */
 export class EtcdCluster {
   /** Each member's address for clients, in the order of `names`. */
   readonly endpoints: readonly string[];
@@ -32,17 +41,18 @@ export class EtcdCluster {
     this.endpoints = settings.members.map(({ client }) => `127.0.0.1:${client}`);
   }
 
-  static async start({ flags = [], scheme = "http" }: EtcdClusterOptions = {}): Promise<EtcdCluster> {
-    const folder = await mkdtemp(join(tmpdir(), "meridian-etcd-"));
+  static async start(options: EtcdClusterOptions = {}): Promise<EtcdCluster> {
+    const { flags = [], scheme = "http", fsync = false, say = () => {} } = options;
+    const folder = options.folder ?? mkdtempSync(join(tmpdir(), "meridian-etcd-"));
     const ports = await freePorts(3 * etcd.NODES.length);
     const members = etcd.NODES.map((name, at) => {
       const [client, peer, metrics] = ports.slice(3 * at) as [number, number, number];
       return { name, client, peer, metrics };
     });
-    // No test here cuts the power, and fsync is what a slow disk of a test machine would be measured by.
-    const cluster = new EtcdCluster({ folder, members, scheme, flags: ["--unsafe-no-fsync", ...flags] });
+    const cluster = new EtcdCluster({ folder, members, scheme, flags: [...(fsync ? [] : ["--unsafe-no-fsync"]), ...flags] });
+    await cluster.stop();
     try {
-      await cluster.up();
+      await etcd.up({ ...cluster.#settings, say });
       return cluster;
     } catch (error) {
       await cluster.stop();
@@ -66,31 +76,42 @@ export class EtcdCluster {
     return etcd.resume(this.#chosen(names));
   }
 
-  async stop(): Promise<void> {
-    await etcd.wipe(this.#settings);
-    await rm(this.folder, { recursive: true, force: true });
+  /** Ends it, and deletes its folder. */
+  stop(): Promise<void> {
+    return etcd.wipe(this.#settings);
   }
 
-  /** The name of the member that leads. */
+  /** The name of the member that leads; members that are down are passed by. */
   async leader(): Promise<string> {
-    for (;;) {
-      for (const [at, name] of this.names.entries()) {
-        const { leader, header } = await this.ask("/v3/maintenance/status", {}, at);
-        if (leader === header["member_id"]) return name;
-      }
-    }
+    let leader: string | undefined;
+    const isFound = async () => {
+      const answers = await Promise.allSettled(this.names.map((_, at) => this.ask("/v3/maintenance/status", {}, at)));
+      const says = answers.map((one) => (one.status === "fulfilled" ? one.value : undefined));
+      leader = this.names.find((_, at) => says[at] !== undefined && says[at].leader === says[at].header.member_id);
+      return leader !== undefined;
+    };
+    await until(isFound, LEADER_MS);
+    if (leader === undefined) throw new Error("no member of etcd says that it leads");
+    return leader;
   }
 
   /** Asks a member over its JSON gateway: for what the port has no words. */
   async ask(path: string, request: object, at = 0) {
-    const answer = await fetch(`http://${this.endpoints[at]}${path}`, { method: "POST", body: JSON.stringify(request) });
+    const answer = await fetch(`http://${this.endpoints[at]}${path}`, {
+      method: "POST",
+      body: JSON.stringify(request),
+      signal: AbortSignal.timeout(ASK_MS),
+    });
     const text = await answer.text();
     if (!answer.ok) throw new Error(`${path}: ${text}`);
-    return JSON.parse(text) as { readonly leader?: string; readonly header: { readonly [field: string]: string } };
+    return JSON.parse(text) as { readonly leader?: string; readonly header: Readonly<Record<string, string>> };
   }
 
-  async compact(revision: number): Promise<void> {
-    await this.ask("/v3/kv/compaction", { revision: String(revision) });
+  /** Forgets all revisions up to this one, or up to now: a watch that was cut cannot go on before it. Answers the revision. */
+  async compact(upTo?: number): Promise<number> {
+    const revision = upTo ?? Number((await this.ask("/v3/maintenance/status", {})).header.revision);
+    await this.ask("/v3/kv/compaction", { revision: String(revision), physical: true });
+    return revision;
   }
 
   /** No names: all members. */
