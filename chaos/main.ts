@@ -36,7 +36,7 @@ async function main(): Promise<number> {
   }
   const startedMs = Date.now();
   const say = (line: string) => process.stdout.write(`${since(startedMs).padStart(8)}  ${line}\n`);
-  const world = await World.start({ folder: HOME, lease: LEASE, say });
+  const world = await World.start({ folder: HOME, fsync: true, lease: LEASE, say });
   try {
     say(`${world.nodes.length} nodes serve`);
     const random = new SeededRandom(Number(values.seed));

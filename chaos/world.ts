@@ -27,6 +27,8 @@ export interface Lease {
 export interface WorldOptions {
   /** What engines and nodes keep, and say, lies here. */
   readonly folder: string;
+  /** Whether etcd waits for its disk: only a loss of power tells. */
+  readonly fsync: boolean;
   readonly lease: Lease;
   readonly say: (line: string) => void;
 }
@@ -66,9 +68,9 @@ export class World {
   }
 
   /** With fresh engines. */
-  static async start({ folder, lease, say }: WorldOptions): Promise<World> {
+  static async start({ folder, fsync, lease, say }: WorldOptions): Promise<World> {
     mkdirSync(folder, { recursive: true });
-    const engines = await BothEngines.start({ folder, fsync: true, say });
+    const engines = await BothEngines.start({ folder, fsync, say });
     const topology = JSON.parse(readFileSync(join(ROOT, "regions", "topology.json"), "utf8")) as {
       readonly regions: Readonly<Record<string, { readonly dataCenter: string }>>;
     };
