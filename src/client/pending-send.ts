@@ -21,6 +21,8 @@ export class PendingSend {
   isUnused = false;
   /** When the send is given up; once it is, when its outcome becomes "unknown". By the monotonic clock. */
   deadlineMs: number;
+  /** What its last try that had an answer was told. */
+  told: MeridianError | undefined;
   /** Why it was given up. */
   reason: MeridianError | undefined;
   /** The window that it stands in: it may move to another as long as it has no counter. */

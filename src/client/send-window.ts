@@ -216,6 +216,7 @@ export class SendWindow {
       this.#forget(send);
       return send.settle(send.tries === 1 && !send.isSkip ? { status: "rejected", error } : this.#unknown(send));
     }
+    send.told = error;
     if (error.retry !== "never") send.isUnused = false;
     else if (send.tries === 1 && !send.isSkip) {
       send.isUnused = true;
@@ -313,7 +314,7 @@ export class SendWindow {
     if (sends.slice(from).some((send) => send.awaiting > 0)) return [];
     for (const send of sends.slice(from)) {
       if (send.isSkip || send.tries < LIMITS.sendTries) continue;
-      send.reason = new MeridianError("UNAVAILABLE", `the send was given up after ${LIMITS.sendTries} tries`);
+      send.reason = tooManyTries(send.told);
       this.#becomeSkip(send);
     }
     return chunkOf(sends.slice(from));
@@ -426,4 +427,13 @@ export class SendWindow {
     }
     for (const send of [...this.#waiting, ...this.#sent.values()]) if (send.isAwaited) this.#alarm.ringBy(send.deadlineMs);
   }
+}
+
+function tooManyTries(told: MeridianError | undefined): MeridianError {
+  const message = `the send was given up after ${LIMITS.sendTries} tries`;
+  if (told === undefined) return new MeridianError("UNAVAILABLE", message);
+  return new MeridianError("UNAVAILABLE", `${message}; the last one was told: ${told.message}`, {
+    advice: told.advice,
+    cause: told,
+  });
 }

@@ -8,6 +8,9 @@
  *
  * All calls of a conversation share one pause and go on in the order in which they came; those that come during the pause
  * join it. So a producer's runs do not overtake each other. Only what is recognised when it comes twice is tried again.
+ *
+ * What a try throws says nothing of the tries before it, nor of the other parts of a large run. A caller that was told
+ * "never again" would take that for "not accepted", while the message stands in the log: so that is never what it is told.
  */
 import { backoffMs } from "../kernel/backoff.ts";
 import { MeridianError } from "../kernel/errors.ts";
@@ -35,12 +38,15 @@ export class PatientLeaders implements Leadership {
     this.#options = options;
   }
 
-  submit(run: SubmitRun): Promise<readonly Fate[]> {
+  async submit(run: SubmitRun): Promise<readonly Fate[]> {
     const { leaders } = this.#options;
     // Neither counter nor key: a second try might be accepted beside the first.
     const isRecognised = run.producer !== 0n || run.items.every(({ key }) => key.length > 0);
-    if (!isRecognised) return leaders.submit(run);
-    return this.#patiently(run.conversation, () => leaders.submit(run));
+    try {
+      return await (isRecognised ? this.#patiently(run.conversation, () => leaders.submit(run)) : leaders.submit(run));
+    } catch (thrown) {
+      throw noRefusal(MeridianError.from(thrown));
+    }
   }
 
   attach(conversation: string, listener: FeedListener, known?: Watermark): Promise<Attachment> {
@@ -81,4 +87,10 @@ export class PatientLeaders implements Leadership {
     // The first to wait for it: the pause is over before anybody goes on, and may begin another.
     void pause.then(() => this.#pauses.delete(conversation));
   }
+}
+
+function noRefusal(error: MeridianError): MeridianError {
+  if (error.retry !== "never") return error;
+  const { message, advice, details } = error;
+  return new MeridianError("UNAVAILABLE", message, { advice, details, cause: error });
 }

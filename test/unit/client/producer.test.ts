@@ -411,7 +411,8 @@ describe("sending", () => {
       peer.refuse(submit, "OVERLOADED");
       return true;
     });
-    expect(await clock.until(send("a"))).toMatchObject({ status: "expired" });
+    const outcome = await clock.until(send("a"));
+    expect(outcome).toMatchObject({ status: "expired", error: { message: expect.stringMatching(/tries; the last one was told: /) } });
     expect(tries).toBeGreaterThan(5);
     expect(tries).toBeLessThanOrEqual(LIMITS.sendTries);
     expect(clock.monotonicMs()).toBeLessThanOrEqual(LIMITS.sendAgeMs + LIMITS.giveUpMs);

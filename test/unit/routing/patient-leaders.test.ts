@@ -11,6 +11,7 @@ import { item, run } from "../../support/sends.ts";
 /** Leaders of whom nobody leads until told. */
 class AbsentLeaders extends OwnLeaders {
   absent = true;
+  thrown = new MeridianError("UNAVAILABLE", "nobody leads");
   tries = 0;
 
   constructor() {
@@ -19,7 +20,7 @@ class AbsentLeaders extends OwnLeaders {
 
   override async submit(submitted: SubmitRun): Promise<readonly Fate[]> {
     this.tries += 1;
-    if (this.absent) throw new MeridianError("UNAVAILABLE", "nobody leads");
+    if (this.absent) throw this.thrown;
     return super.submit(submitted);
   }
 }
@@ -52,6 +53,18 @@ describe("PatientLeaders", () => {
     sent.push(patient.submit(run(51, ["x"])));
     await clock.until(Promise.all(sent));
     expect(leaders.runs.map(({ firstCounter }) => firstCounter)).toEqual(Array.from({ length: 51 }, (_, at) => at + 1));
+  });
+
+  // Seed 1805796026: the first try stood in the log of a leader that died, the second found a damaged row, and a client that
+  // had sent once took "damaged, never again" for "not accepted".
+  it("never let what a try threw pass for a refusal: an earlier one may have been accepted [G6]", async () => {
+    const { clock, leaders, patient } = setUp();
+    const sent = patient.submit(run(1, ["x"]));
+    await clock.advance(1_000);
+    leaders.thrown = new MeridianError("CORRUPT", "a row is damaged", { advice: "Mend it.", details: { seq: "7" } });
+    const expected = { code: "UNAVAILABLE", retry: "backoff", advice: "Mend it.", details: { seq: "7" } };
+    await expect(clock.until(sent)).rejects.toMatchObject(expected);
+    await expect(clock.until(patient.submit(run(2, ["x"])))).rejects.toMatchObject(expected);
   });
 
   it("ask for all that wait together, and not once for each of them", async () => {
