@@ -94,4 +94,16 @@ export const EPOCHS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: "compacted-changes-skipped",
+    what: "A node lists only once: a watch whose changes were compacted goes on with the next revision that is left.",
+    patches: [
+      { file: "src/membership/membership.ts", find: "        await this.#watch.refresh();\n", replace: "" },
+      {
+        file: "src/membership/watch.ts",
+        find: 'if (code !== "UNAVAILABLE") this.#cursor = undefined;',
+        replace: 'if (code !== "UNAVAILABLE" && this.#cursor !== undefined) this.#cursor += 1;',
+      },
+    ],
+  },
 ];

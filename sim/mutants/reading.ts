@@ -25,4 +25,16 @@ export const READING: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: "page-without-chain",
+    what: "A page is shown as it was read, whether its batches follow each other up to a watermark or not (R5).",
+    patches: [
+      {
+        file: "src/log/reader.ts",
+        find: "const batches = this.#chain.from(seq, known.seq) ?? (from === seq ? await this.#lookBack(level) : undefined);",
+        replace:
+          "const read = rows.map((row) => this.#open(row, level)).filter((batch) => batch !== undefined && batch.lastSeq >= seq);\n      const batches = read.length > 0 ? (read as Batch[]) : from === seq ? await this.#lookBack(level) : undefined;",
+      },
+    ],
+  },
 ];

@@ -51,12 +51,14 @@ export const CLIENTS: readonly Scenario[] = [
     operations: chat("east-c", 500, 5_500, 100),
   }),
   scenario("a leader whose clock was far ahead for a while", {
+    finds: ["dedup-not-rebuilt"],
     story: "Ids go on growing in the conversation that it led, also with the next leader, and are never given out twice.",
     troubledMs: 14_000,
     faults: [{ atMs: 1_000, forMs: 2_000, kind: "lie", node: LEADER, byMs: 30_000 }, crash(6_000, LEADER, 6_000)],
     operations: [...chat("east-c", 500, 13_000, 150), ...chat("south-c", 500, 13_000, 170)],
   }),
   scenario("pages that change replicas while they are read", {
+    finds: ["page-without-chain"],
     story: "One replica has only some of the rows; readers who begin again and again are shown no hole.",
     troubledMs: 9_000,
     faults: [

@@ -47,6 +47,7 @@ export const COORDINATOR: readonly Scenario[] = [
     ],
   }),
   scenario("a coordinator that is restored from a backup by the book", {
+    finds: ["epoch-from-shard-key-alone"],
     story: "The raised incarnation outweighs the low revisions.",
     troubledMs: 30_000,
     faults: [

@@ -20,6 +20,7 @@ export const GENERAL: readonly Scenario[] = [
     faults: [DEAF, { atMs: 5_000, forMs: 6_000, kind: "suspend-at", node: LEADER, moment: "append answer", timersLast: true }],
   }),
   scenario("an event loop that stalls for longer than a lease", {
+    finds: ["dedup-not-rebuilt"],
     story: "It hears all that came meanwhile before it looks at any timer.",
     busy: true,
     faults: [5_000, 12_000].map((atMs) => ({
@@ -43,6 +44,7 @@ export const GENERAL: readonly Scenario[] = [
     ],
   }),
   scenario("hints that land after a takeover", {
+    finds: ["evicted-producer-is-new", "dedup-not-rebuilt"],
     story: "Half of all copies come seconds late, under the epoch of a leader that is long gone.",
     busy: true,
     faults: [
@@ -51,6 +53,7 @@ export const GENERAL: readonly Scenario[] = [
     ],
   }),
   scenario("a takeover that crashes, and the next one too", {
+    finds: ["dedup-not-rebuilt"],
     story: "Each new leader of the region dies while it opens the conversation.",
     busy: true,
     moreNodes: ["east-2"],
@@ -62,11 +65,13 @@ export const GENERAL: readonly Scenario[] = [
     })),
   }),
   scenario("a region is lost, and comes back with old data", {
+    finds: ["dedup-not-rebuilt"],
     story: "Nothing that was acknowledged is missing, and the returned replica serves nobody a hole.",
     busy: true,
     faults: [{ atMs: 5_000, forMs: 9_000, kind: "region-lost", region: "east" }],
   }),
   scenario("a leader that is cut off from its region's clients and from the coordinator", {
+    finds: ["dedup-not-rebuilt"],
     story: "Retries go through other regions while its successor takes over; no message stands twice.",
     busy: true,
     faults: [
@@ -75,6 +80,7 @@ export const GENERAL: readonly Scenario[] = [
     ],
   }),
   scenario("clock steps on the leader", {
+    finds: ["dedup-not-rebuilt"],
     story: "Its wall clock jumps ahead and back, over its lease's deadline both ways.",
     busy: true,
     faults: [60_000, -120_000, 4_000].map((byMs, i) => ({
@@ -95,9 +101,14 @@ export const GENERAL: readonly Scenario[] = [
     ],
   }),
   scenario("compaction during a cut watch", {
-    story: "The node lists again, and believes in no claim that is gone.",
+    finds: ["compacted-changes-skipped"],
+    story: "Of what happened meanwhile nothing is left to be told: the node lists again, and believes in no claim that is gone.",
     busy: true,
-    faults: [4_000, 6_000, 8_000, 11_000].map((atMs) => ({ atMs, forMs: 0, kind: "compact" as const })),
+    faults: [
+      { atMs: 3_000, forMs: 9_000, kind: "watch-lag", node: "south-1", lagMs: 8_000 },
+      { atMs: 3_500, forMs: 5_000, kind: "crash", node: "west-1" },
+      ...[4_000, 6_600, 6_700, 6_800, 7_000, 11_000].map((atMs) => ({ atMs, forMs: 0, kind: "compact" as const })),
+    ],
   }),
   scenario("a hot conversation is moved while it is written, and back, and again", {
     finds: ["move-guarded-by-shard-key", "self-put-unguarded", "home-key-deleted-on-the-way-back", "epoch-from-shard-key-alone"],
@@ -112,6 +123,7 @@ export const GENERAL: readonly Scenario[] = [
     })),
   }),
   scenario("readers with cursors over changes of leaders", {
+    finds: ["dedup-not-rebuilt"],
     story: "Each is killed and goes on where it was.",
     busy: true,
     faults: [

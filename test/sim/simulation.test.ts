@@ -35,7 +35,8 @@ describe("the named scenarios", () => {
     expect(output.split("\n")).toContain(`holds ${name}`);
   });
 
-  it("name seeded bugs that there are", () => {
+  it("name a seeded bug each, and only such as there are", () => {
+    expect(SCENARIOS.filter(({ finds }) => finds.length === 0).map(({ name }) => name)).toEqual([]);
     const names = MUTANTS.map(({ name }) => name);
     expect(SCENARIOS.flatMap(({ finds }) => finds).filter((name) => !names.includes(name))).toEqual([]);
   });
