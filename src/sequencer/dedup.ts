@@ -50,6 +50,8 @@ interface Producer {
   lastCounter: number;
   lastSeq: number;
   lastId: bigint;
+  /** The last counter was given up. The window may have forgotten it, and this must not be. */
+  lastVoid: boolean;
   /** The seqs of the counters that stand in the window. */
   readonly recent: Map<number, number>;
 }
@@ -92,7 +94,8 @@ export class Dedup {
     const index = new Map<Producer, number>();
     const producers = [...this.#producers].map(([id, p], i) => {
       index.set(p, i);
-      return { id, lastCounter: BigInt(p.lastCounter), lastSeq: BigInt(p.lastSeq), lastId: p.lastId, sender: p.sender };
+      const { lastId, lastVoid, sender } = p;
+      return { id, lastCounter: BigInt(p.lastCounter), lastSeq: BigInt(p.lastSeq), lastId, lastVoid, sender };
     });
     const { firstSeq, endSeq } = this.#window;
     const seqs = Array.from({ length: endSeq - firstSeq }, (_, i) => firstSeq + i);
@@ -164,7 +167,7 @@ export class Dedup {
     const seq = producer.recent.get(candidate.counter);
     if (seq === undefined) {
       if (candidate.counter === producer.lastCounter) {
-        return { kind: "repeat", seq: producer.lastSeq, id: producer.lastId, skipped: false };
+        return { kind: "repeat", seq: producer.lastSeq, id: producer.lastId, skipped: producer.lastVoid };
       }
       return refused("PRODUCER_EXPIRED", `counter ${candidate.counter} was used more than ${LIMITS.dedupMessages} messages ago`);
     }
@@ -186,6 +189,7 @@ export class Dedup {
     producer.lastCounter = Number(counter);
     producer.lastSeq = seq;
     producer.lastId = id;
+    producer.lastVoid = entry.void;
     producer.recent.set(producer.lastCounter, seq);
     this.#use(entry.producer, producer);
   }
@@ -223,7 +227,8 @@ export class Dedup {
 }
 
 function newProducer(sender: string): Producer {
-  return { sender: senderDigest(sender), senderName: sender, lastCounter: 0, lastSeq: 0, lastId: 0n, recent: new Map() };
+  const last = { lastCounter: 0, lastSeq: 0, lastId: 0n, lastVoid: false };
+  return { sender: senderDigest(sender), senderName: sender, ...last, recent: new Map() };
 }
 
 function restoreProducer(stored: DedupProducer): Producer {
@@ -233,6 +238,7 @@ function restoreProducer(stored: DedupProducer): Producer {
     lastCounter: Number(stored.lastCounter),
     lastSeq: Number(stored.lastSeq),
     lastId: stored.lastId,
+    lastVoid: stored.lastVoid,
     recent: new Map(),
   };
 }

@@ -85,6 +85,17 @@ describe("dedup by a producer's counter", () => {
     expect(dedup.judge(candidate(2, "b"))).toMatchObject({ kind: "repeat", seq: 2, id: 2000n });
     expect(dedup.judge(candidate(3, "c"))).toEqual({ kind: "new" });
   });
+
+  // Seed 1004875903: a client asked for its last send, which it had given up, when the window had passed, and was told that it
+  // is committed; readers were shown a void there.
+  it("still knows before the window that a producer's last send was given up, also from a checkpoint [G6]", () => {
+    const dedup = applied(candidate(1, "a"), candidate(2, "b", { skip: true }));
+    const filler = entry(candidate(0, "x", { producer: 0n }));
+    dedup.apply(3, 3000n, new Array(LIMITS.dedupMessages).fill(filler));
+    for (const each of [dedup, Dedup.restore(dedup.snapshot(), LIMITS.dedupMessages + 2)]) {
+      expect(each.judge(candidate(2, "b"))).toEqual({ kind: "repeat", seq: 2, id: 2000n, skipped: true });
+    }
+  });
 });
 
 describe("dedup by key", () => {
