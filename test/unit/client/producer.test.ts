@@ -412,7 +412,10 @@ describe("sending", () => {
       return true;
     });
     const outcome = await clock.until(send("a"));
-    expect(outcome).toMatchObject({ status: "expired", error: { message: expect.stringMatching(/tries; the last one was told: /) } });
+    expect(outcome).toMatchObject({
+      status: "expired",
+      error: { message: expect.stringMatching(/tries; the last one was told: /) },
+    });
     expect(tries).toBeGreaterThan(5);
     expect(tries).toBeLessThanOrEqual(LIMITS.sendTries);
     expect(clock.monotonicMs()).toBeLessThanOrEqual(LIMITS.sendAgeMs + LIMITS.giveUpMs);
