@@ -39,6 +39,8 @@ export class Caller {
   readonly #cluster: Cluster;
   readonly #actor: Actor;
   readonly #open = new Set<Letter>();
+  /** The largest id that its own calls were answered: the client beside it does not know of them. */
+  #seen = 0n;
   #letters = 0;
 
   constructor(cluster: Cluster, actor: Actor) {
@@ -111,12 +113,14 @@ export class Caller {
     const { conversation, key } = letter.operation;
     if (letter.sends > 0) this.#take(letter, { status: "unknown" });
     letter.sends += 1;
-    letter.aboveId = this.#actor.seenId;
+    this.#saw(this.#actor.seenId);
+    letter.aboveId = this.#seen;
     const text = encoder.encode(key);
     this.#cluster.recorder.take(
       {
         t: "send",
-        client: this.#actor.name,
+        // A client of its own: the SDK's beside it does not know what these calls were answered.
+        client: `${this.#actor.name}/letters`,
         region: this.#actor.plan.region,
         sender: "eve",
         digest: digestOf({ type: "", body: text, key: text }),
@@ -130,8 +134,12 @@ export class Caller {
 
   #end(letter: Letter, end: End): void {
     this.#open.delete(letter);
-    if (end.status === "committed") this.#actor.saw(end.id);
+    if (end.status === "committed") this.#saw(end.id);
     this.#take(letter, end);
+  }
+
+  #saw(id: bigint): void {
+    if (id > this.#seen) this.#seen = id;
   }
 
   #take(letter: Letter, end: End): void {
