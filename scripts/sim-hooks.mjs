@@ -8,17 +8,9 @@ import { join, relative, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { isMainThread } from "node:worker_threads";
 import { compiled } from "./compiled.mjs";
+import { patched } from "./patched.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-
-function patched(name, text, patches) {
-  return patches
-    .filter(({ file }) => file === name)
-    .reduce((before, { find, replace }) => {
-      if (before.split(find).length !== 2) throw new Error(`the patch of ${name} no longer fits: ${JSON.stringify(find)}`);
-      return before.replace(find, () => replace);
-    }, text);
-}
 
 let patches = [];
 

@@ -3,6 +3,7 @@ import type { Cluster, RunningNode } from "./cluster.ts";
 import { regionOf } from "./links.ts";
 import type { Pick } from "./picks.ts";
 import type { Fault, FaultKind } from "./plan.ts";
+import type { Replica } from "./replica.ts";
 
 type Undo = () => void;
 type Of<K extends FaultKind> = Extract<Fault, { kind: K }>;
@@ -175,16 +176,16 @@ const FAULTS: { readonly [K in FaultKind]: Doing<K> } = {
   },
   "replica-down": {
     say: ({ replica }) => `the replica ${replica} is out of reach`,
-    begin: (cluster, { replica: place }) => {
-      const replica = cluster.store.replicas.find((one) => one.place === place);
+    begin: (cluster, fault) => {
+      const replica = replicaOf(cluster, fault);
       replica?.stop();
       return () => replica?.start();
     },
   },
   "power-loss": {
     say: ({ replica }) => `the replica ${replica} loses its power, and what was not on its disk`,
-    begin: (cluster, { replica: place }) => {
-      const replica = cluster.store.replicas.find((one) => one.place === place);
+    begin: (cluster, fault) => {
+      const replica = replicaOf(cluster, fault);
       replica?.losePower();
       replica?.stop();
       return () => replica?.start();
@@ -192,11 +193,11 @@ const FAULTS: { readonly [K in FaultKind]: Doing<K> } = {
   },
   "disk-loss": {
     say: ({ replica }) => `the replica ${replica} gets an empty disk, and nobody repairs it`,
-    begin: (cluster, { replica: place }) => void cluster.store.replicas.find((one) => one.place === place)?.loseDisk(),
+    begin: (cluster, fault) => void replicaOf(cluster, fault)?.loseDisk(),
   },
   damage: {
     say: ({ replica, about }) => `the replica ${replica} gives back damaged what it has of ${about}`,
-    begin: (cluster, { replica: place, about }) => cluster.store.replicas.find((one) => one.place === place)?.damage(about),
+    begin: (cluster, fault) => replicaOf(cluster, fault)?.damage(fault.about),
   },
   "store-step": {
     say: ({ byMs }) => `the store's clock steps by ${byMs} ms`,
@@ -300,6 +301,10 @@ function stopAt(cluster: Cluster, fault: Of<"pause-at" | "suspend-at">, how: str
 function sayPick(what: string, { about, skip = 0, count = 1 }: Pick): string {
   const which = count === 1 ? `next ${what}` : `next ${count} × ${what}`;
   return `${which}${about === undefined ? "" : ` about ${about}`}${skip === 0 ? "" : `, after ${skip} more`}`;
+}
+
+function replicaOf({ store }: Cluster, { replica }: { readonly replica: string }): Replica | undefined {
+  return store.replicas.find(({ place }) => place === replica);
 }
 
 /** What befalls a process that is not there befalls nobody; its undoing is for that very process. */

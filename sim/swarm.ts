@@ -153,23 +153,22 @@ class Swarm {
 
   #operations(): Operation[] {
     const operations: Operation[] = [];
-    const hot = this.#hot;
     const moves = this.#theme?.includes("txn-trouble") === true ? this.#between(6, 16) : this.#oneIn(2) ? this.#between(1, 8) : 0;
     const restarts = this.#oneIn(2) ? this.#between(1, 4) : 0;
-    for (let i = this.#between(40, 110); i > 0; i -= 1) operations.push(this.#send(hot));
+    for (let i = this.#between(40, 110); i > 0; i -= 1) operations.push(this.#send());
     for (let i = 0; i < moves; i += 1) {
-      const conversation = this.#oneIn(2) ? hot : this.#pick(this.#conversations);
+      const conversation = this.#oneIn(2) ? this.#hot : this.#pick(this.#conversations);
       operations.push({ atMs: this.#moment(), kind: "move", conversation, region: this.#pick(REGIONS) });
     }
     for (let i = 0; i < restarts; i += 1) {
       operations.push({ atMs: this.#moment(), kind: "restart", actor: this.#pick(this.#actors).name });
     }
     // Drawn last of all, so that the rest of a seed's plan is what it was without them.
-    if (this.#oneIn(4)) for (let i = this.#between(2, 10); i > 0; i -= 1) operations.push(this.#unary(hot, i));
+    if (this.#oneIn(4)) for (let i = this.#between(2, 10); i > 0; i -= 1) operations.push(this.#unary(i));
     return operations.sort((a, b) => a.atMs - b.atMs);
   }
 
-  #send(hot: string): Operation {
+  #send(): Operation {
     const key = this.#oneIn(6) ? `key ${this.#below(12)}` : undefined;
     return {
       atMs: this.#moment(),
@@ -177,7 +176,7 @@ class Swarm {
       actor: this.#pick(this.#actors).name,
       // Sends of one key are one message, so one sender says them.
       sender: key === undefined ? this.#pick(SENDERS) : "dee",
-      conversation: this.#oneIn(2) ? hot : this.#pick(this.#conversations),
+      conversation: this.#oneIn(2) ? this.#hot : this.#pick(this.#conversations),
       messages: key === undefined ? this.#between(1, this.#oneIn(5) ? 12 : 3) : 1,
       ...(key === undefined ? {} : { key }),
       ...(this.#oneIn(6) ? { deadlineMs: this.#pick([50, 300, 2_000]) } : {}),
@@ -185,12 +184,12 @@ class Swarm {
   }
 
   /** Some pause for so long that their key is forgotten meanwhile. */
-  #unary(hot: string, i: number): Operation {
+  #unary(i: number): Operation {
     return {
       atMs: this.#moment(),
       kind: "unary",
       actor: this.#pick(this.#actors).name,
-      conversation: this.#oneIn(3) ? this.#pick(this.#conversations) : hot,
+      conversation: this.#oneIn(3) ? this.#pick(this.#conversations) : this.#hot,
       key: `letter ${i}`,
       ...(this.#oneIn(4) ? {} : { base: "head" as const }),
       pauseMs: this.#pick([100, 1_000, 8_000]),
