@@ -7,7 +7,7 @@ import { parseTranscript, type TranscriptLine } from "../src/verify/transcript.t
 
 const FIXTURES = fileURLToPath(new URL("../test/fixtures/chat", import.meta.url));
 
-const LINES_A_TURN = 4;
+const LINES_A_TURN = 8;
 
 /** Real chat without an end: each conversation says the lines of one log over and over, each region from another place on. */
 export class Chat {

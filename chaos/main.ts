@@ -10,8 +10,8 @@ import { facts, markdown, summaryOf } from "./report.ts";
 import { type ChaosReport, chaos } from "./run.ts";
 import { LEASE, World } from "./world.ts";
 
-/** 4 lines at a time in 10 conversations by 3 regions: 600 messages a second, to 30 readers. */
-const EVERY_MS = 200;
+/** 8 lines at a time in 10 conversations by 3 regions: 600 messages a second, to 30 readers. */
+const EVERY_MS = 400;
 const HOME = fileURLToPath(new URL("../.engines/chaos", import.meta.url));
 
 const { values } = parseArgs({

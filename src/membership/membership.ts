@@ -339,9 +339,12 @@ export class Membership {
     if (own?.lease === session.lease.id)
       await this.#shardKeys.remove({ key: keys.node(region, node), modRevision: own.modRevision });
     this.#nodes.exclude(region, node);
-    // Those first where conversations are led: once they are sealed, the new owners have little else to do than to go on.
-    const claims = this.#shards.claims().toSorted((a, b) => Number(b.inUse) - Number(a.inUse));
-    await Promise.all(claims.map((claim) => this.#handover.leave(claim, this.#nodes.choose(claim.region, claim.shard))));
+    const claims = this.#shards.claims();
+    const leave = (claim: HeldClaim) => this.#handover.leave(claim, this.#nodes.choose(claim.region, claim.shard));
+    // Those where conversations are led, and only then the many others: somebody waits for the first, and the new owners
+    // would be busy with all of them at once.
+    await Promise.all(claims.filter(({ inUse }) => inUse).map(leave));
+    await Promise.all(claims.filter(({ handedOver }) => !handedOver).map(leave));
   }
 }
 

@@ -12,7 +12,7 @@ const TRIED = ["kill-leader", "cassandra-killed", "etcd-leader-killed"];
 /** As long as nodes have it by default: longer than in `npm run chaos`, for the machine may do much else meanwhile… */
 const LEASE = { ttlMs: LIMITS.leaseTtlMs, marginMs: LIMITS.leaseMarginMs, renewMs: LIMITS.leaseRenewMs };
 /** …and less is said: 120 messages a second. */
-const EVERY_MS = 1_000;
+const EVERY_MS = 2_000;
 
 describe.skipIf(!areThere("etcd", "cassandra"))("people who chat by a cluster", () => {
   const folder = folderOf("chaos");

@@ -94,10 +94,12 @@ describe("shards of a region", () => {
     const last = mine.slice(-2);
     for (const shard of last) await cluster.tenure(a, cluster.conversation("eu", shard));
     let [draining, most] = [0, 0];
-    a.drain = async () => {
+    const besides: number[] = [];
+    a.drain = async ({ shard }) => {
       draining += 1;
       most = Math.max(most, draining);
       await sleep(cluster.clock, 10);
+      if (last.includes(shard)) besides.push(draining);
       draining -= 1;
       return "drained";
     };
@@ -106,6 +108,8 @@ describe("shards of a region", () => {
     expect(a.drained.slice(0, 2).map(({ shard }) => shard)).toEqual(last);
     expect(a.drained).toHaveLength(mine.length);
     expect(most).toBe(LIMITS.handoversAtOnce);
+    // Until those two are given, no other is begun with.
+    expect(Math.max(...besides)).toBe(2);
   });
 
   it("are given up by a node that stops and has no other", async () => {
