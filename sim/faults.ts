@@ -50,8 +50,13 @@ const FAULTS: { readonly [K in FaultKind]: Doing<K> } = {
   leave: {
     say: ({ node }) => `${node} is asked to stop`,
     begin: (cluster, { node }) => {
-      cluster.leave(node).catch((error: unknown) => cluster.witness.breach("bug", `${node} did not stop: ${String(error)}`));
-      return () => cluster.revive(node);
+      const breach = (error: unknown) => cluster.witness.breach("bug", `${node} did not stop: ${String(error)}`);
+      const left = cluster.leave(node).catch(breach);
+      return () => {
+        cluster.revive(node);
+        // It may still be stopping: whoever wants it to run starts it again once it has.
+        void left.then(() => cluster.revive(node));
+      };
     },
   },
   pause: {

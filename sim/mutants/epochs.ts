@@ -51,6 +51,17 @@ export const EPOCHS: readonly Mutant[] = [
     ],
   },
   {
+    name: "homes-forgotten-and-still-listed",
+    what: "A node that drops its cache of home keys keeps the age of the listing. A real bug, found by seed 2000791134.",
+    patches: [
+      {
+        file: "src/membership/homes.ts",
+        find: "if (!homes.kept) this.#shards.delete(key);",
+        replace: "if (!homes.kept) homes.news.clear();",
+      },
+    ],
+  },
+  {
     name: "homes-listed-before-claim",
     what: "The home keys are listed as they were before the claim.",
     patches: [

@@ -1,7 +1,18 @@
-/** What readers are shown (§9). */
+/** What senders are told and readers are shown (§9). */
 import type { Mutant } from "./mutant.ts";
 
 export const READING: readonly Mutant[] = [
+  {
+    name: "second-try-passes-for-refusal",
+    what: "What a gateway's second try throws is told as if it were the first one's. A real bug, found by seed 1805796026.",
+    patches: [
+      {
+        file: "src/routing/patient-leaders.ts",
+        find: "throw noRefusal(MeridianError.from(thrown));",
+        replace: "throw thrown;",
+      },
+    ],
+  },
   {
     name: "cursor-before-handler",
     what: "The cursor moves before the handler has returned (G4).",

@@ -54,6 +54,11 @@ export const STATE: readonly Mutant[] = [
     ],
   },
   {
+    name: "void-beyond-the-window-forgotten",
+    what: "Beyond its window dedup does not know that a producer's last counter is a void. A real bug, found by seed 1004875903.",
+    patches: [{ file: "src/sequencer/dedup.ts", find: "skipped: producer.lastVoid", replace: "skipped: false" }],
+  },
+  {
     name: "dedup-not-rebuilt",
     what: "Recovery does not enter the rows that it walks into the dedup state (R7).",
     patches: [
