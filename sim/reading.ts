@@ -24,6 +24,9 @@ export class Reading {
   #saved = 0;
   #subscriptions = 0;
   #reader = "";
+  /** Its name in the record: another one where the server's cursor has jumped. */
+  #walk = "";
+  readonly #handled = new Set<number>();
   #isTold = false;
   #subscription: Subscription | undefined;
   #failed = new Set<number>();
@@ -47,6 +50,7 @@ export class Reading {
     const { conversation, cursor } = this.plan;
     this.#subscriptions += 1;
     this.#reader = `${this.#actor.plan.name}/${conversation}/${this.#subscriptions}`;
+    this.#walk = this.#reader;
     this.#failed = new Set();
     this.#isTold = false;
     if (cursor === "none") this.#start(0);
@@ -82,7 +86,7 @@ export class Reading {
     this.#at = last;
     this.#cluster.recorder.take(
       { t: "void", ...this.#line(), first, last },
-      `${this.#reader} is shown nothing for #${first} to #${last}`,
+      `${this.#walk} is shown nothing for #${first} to #${last}`,
     );
   }
 
@@ -106,13 +110,31 @@ export class Reading {
     const { seq, id, sender } = message;
     // A server's cursor may stand below what was handled: then it begins there.
     this.#tell(Math.min(this.#at, seq - 1));
+    if (this.#wasMovedTo(seq - 1)) this.#walkOnFrom(seq - 1);
     this.passOver(seq - 1);
     this.#at = Math.max(this.#at, seq);
-    const words = `${name} is handed ${conversation}#${seq} “${Buffer.from(message.body).toString()}” of ${sender}`;
+    this.#handled.add(seq);
+    const words = `${this.#walk} is handed ${conversation}#${seq} “${Buffer.from(message.body).toString()}” of ${sender}`;
     this.#cluster.recorder.take(
       { t: "delivery", ...this.#line(), seq, id: String(id), sender, digest: digestOf(message) },
       words,
     );
+  }
+
+  /**
+   * A process before this one was handed some of what is passed over now, and its cursor was saved late: the new session
+   * has met it. That is no claim that there was nothing.
+   */
+  #wasMovedTo(last: number): boolean {
+    if (this.plan.cursor !== "server") return false;
+    for (let seq = this.#at + 1; seq <= last; seq += 1) if (this.#handled.has(seq)) return true;
+    return false;
+  }
+
+  #walkOnFrom(seq: number): void {
+    this.#walk = `${this.#reader}, moved to #${seq}`;
+    this.#isTold = false;
+    this.#tell(seq);
   }
 
   async #save(seq: number): Promise<void> {
@@ -129,11 +151,11 @@ export class Reading {
     if (this.#isTold) return;
     this.#isTold = true;
     this.#at = seq;
-    this.#cluster.recorder.take({ t: "position", ...this.#line(), seq }, `${this.#reader} reads from after #${seq}`);
+    this.#cluster.recorder.take({ t: "position", ...this.#line(), seq }, `${this.#walk} reads from after #${seq}`);
   }
 
   #line() {
     const { region } = this.#actor.plan;
-    return { reader: this.#reader, region, conversation: this.plan.conversation, atMs: this.#cluster.clock.monotonicMs() };
+    return { reader: this.#walk, region, conversation: this.plan.conversation, atMs: this.#cluster.clock.monotonicMs() };
   }
 }

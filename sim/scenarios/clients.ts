@@ -1,6 +1,6 @@
 /** What clients see: readers who come and go, sends that are given up. */
 import type { Fault, Operation } from "../plan.ts";
-import { chat, crash, down, LEADER, type Scenario, say, scenario, TALK } from "./build.ts";
+import { chat, crash, down, LEADER, REGIONS, type Scenario, say, scenario, TALK } from "./build.ts";
 
 export const CLIENTS: readonly Scenario[] = [
   scenario("a reader begins just before the last message", {
@@ -27,6 +27,19 @@ export const CLIENTS: readonly Scenario[] = [
       { atMs: 11_200, forMs: 0, kind: "reset", place: "west-c" },
     ],
     operations: [say(100, "west-c"), say(11_100, "west-c", { deadlineMs: 50 }), ...chat("east-c", 500, 15_000, 200)],
+  }),
+  scenario("a send is given up, and its sender hears of it only when the window has passed", {
+    story: "The void that took its place is beyond the window, and is not called a message all the same.",
+    finds: ["void-beyond-the-window-forgotten"],
+    troubledMs: 22_000,
+    faults: [
+      // It is given up before it has left; then the void is slow on its way.
+      ...REGIONS.map((to): Fault => ({ atMs: 900, forMs: 5_100, kind: "cut", from: "west-c", to: `${to}-1`, bothWays: true })),
+      { atMs: 5_500, forMs: 3_500, kind: "slow", from: "west", to: "east", extraMs: 1_500 },
+      // Its answer finds nobody.
+      ...REGIONS.map((to): Fault => ({ atMs: 7_200, forMs: 9_000, kind: "cut", from: "west-c", to: `${to}-1`, bothWays: true })),
+    ],
+    operations: [say(100, "west-c"), say(1_000, "west-c", { deadlineMs: 50 }), ...chat("east-c", 500, 15_000, 50)],
   }),
   scenario("a retry of a keyed send that comes after the window has passed", {
     story: "Its first try was accepted and never answered. Nobody can know any more that it was, so the retry is refused.",

@@ -153,6 +153,20 @@ export const LOG: readonly Scenario[] = [
     ],
     operations: [say(500, "east-c"), say(1_100, "east-c"), ...chat("west-c", 6_000, 11_000, 500)],
   }),
+  scenario("a row of a leader that died is damaged while its sender's gateway tries again", {
+    story: "That nobody can lead now is no refusal: the row is read later, and the message stands where it always stood.",
+    finds: ["second-try-passes-for-refusal"],
+    hinted: 0,
+    readFromMs: 14_000,
+    troubledMs: 16_000,
+    faults: [
+      rows(1_000, LEADER, ["east-r1", "south-r1"]),
+      { atMs: 1_000, forMs: 10_000, kind: "crash-at", node: LEADER, moment: "append answer", about: "#2" },
+      { atMs: 1_050, forMs: 9_000, kind: "damage", replica: "south-r1", about: "#2" },
+      down(1_300, "east-r1", 9_000),
+    ],
+    operations: [say(500, "west-c"), say(1_100, "west-c"), say(13_000, "south-c")],
+  }),
   scenario("the store's clock steps back between two checkpoints", {
     story: "The later one counts all the same: the conversation that was put aside goes on from its head.",
     finds: ["checkpoint-by-clock"],
