@@ -28,7 +28,7 @@ export const UNBOUNDED: readonly Mutant[] = [
     name: "leader-queue-without-limit",
     what: "A leader takes every send that comes, however many wait (G9).",
     patches: [
-      { file: "src/sequencer/pending.ts", find: "if (full && this.size > 0) {", replace: "if (full && this.size < 0) {" },
+      { file: "src/sequencer/pending.ts", find: "if (full && size > 0) {", replace: "if (full && size < 0) {" },
     ],
   },
   {

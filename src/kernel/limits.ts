@@ -14,7 +14,7 @@ export const LIMITS = {
   batchBytes: 256 * KIB,
   /** Batches of one conversation that may be on their way to the log together. */
   batchesInFlight: 8,
-  /** Messages that wait at a leader for their batch; beyond it: OVERLOADED. */
+  /** Messages that wait at a leader for their batch, or for an earlier one of their producer; beyond it: OVERLOADED. */
   leaderQueueMessages: 8_192,
   leaderQueueBytes: 16 * MIB,
 

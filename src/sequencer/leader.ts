@@ -128,7 +128,7 @@ export class Leader {
     if (this.#state.kind === "gone") throw this.#state.error;
     if (this.#state.kind === "sealed") throw handingOver(this.tenure.conversation);
     this.#lastUsedMs = this.#options.clock.monotonicMs();
-    const fates = this.#pending.push(run);
+    const fates = this.#pending.push(run, this.#parking);
     if (this.#pipeline.size === 0) this.#cut();
     else this.#cutNextTurn();
     return fates.promise;

@@ -15,10 +15,20 @@ export class Parking {
   readonly #clock: Clock;
   readonly #byProducer = new Map<bigint, Parked[]>();
   readonly #giveUp: (item: Pending, wanted: number) => void;
+  #size = 0;
+  #bytes = 0;
 
   constructor(clock: Clock, giveUp: (item: Pending, wanted: number) => void) {
     this.#clock = clock;
     this.#giveUp = giveUp;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
   }
 
   park(item: Pending, wanted: number): void {
@@ -29,6 +39,7 @@ export class Parking {
     }
     const entry: Parked = { item, wanted, cancel: this.#clock.after(LIMITS.counterGapWaitMs, () => this.#expire(entry)) };
     parked.push(entry);
+    this.#count(entry, 1);
     this.#byProducer.set(item.producer, parked);
   }
 
@@ -46,7 +57,10 @@ export class Parking {
     const parked = this.#byProducer.get(producer);
     if (parked === undefined) return NOBODY;
     this.#byProducer.delete(producer);
-    for (const { cancel } of parked) cancel();
+    for (const entry of parked) {
+      entry.cancel();
+      this.#count(entry, -1);
+    }
     return parked.map(({ item }) => item).sort((a, b) => a.counter - b.counter);
   }
 
@@ -59,6 +73,12 @@ export class Parking {
     const rest = parked.filter((other) => other !== entry);
     if (rest.length === 0) this.#byProducer.delete(entry.item.producer);
     else this.#byProducer.set(entry.item.producer, rest);
+    this.#count(entry, -1);
     this.#giveUp(entry.item, entry.wanted);
+  }
+
+  #count({ item }: Parked, by: 1 | -1): void {
+    this.#size += by;
+    this.#bytes += by * item.payload.length;
   }
 }

@@ -49,11 +49,12 @@ export class PendingQueue {
     return this.#items.length - this.#head;
   }
 
-  /** Takes a whole run or nothing: OVERLOADED. */
-  push(run: SubmitRun): RunFates {
-    const bytes = run.items.reduce((sum, item) => sum + item.payload.length, 0);
-    const full = this.size + run.items.length > LIMITS.leaderQueueMessages || this.#bytes + bytes > LIMITS.leaderQueueBytes;
-    if (full && this.size > 0) {
+  /** Takes a whole run or nothing: OVERLOADED. What is parked may come back at any time, so it counts as if it waited here. */
+  push(run: SubmitRun, parked: { readonly size: number; readonly bytes: number }): RunFates {
+    const size = this.size + parked.size;
+    const bytes = this.#bytes + parked.bytes + run.items.reduce((sum, item) => sum + item.payload.length, 0);
+    const full = size + run.items.length > LIMITS.leaderQueueMessages || bytes > LIMITS.leaderQueueBytes;
+    if (full && size > 0) {
       throw new MeridianError("OVERLOADED", `${JSON.stringify(run.conversation)} has too many messages waiting`);
     }
     const fates = new RunFates(run.items.length);

@@ -249,6 +249,18 @@ describe("a leader", () => {
     for (; waiting + many.length <= LIMITS.leaderQueueMessages; waiting += many.length) watch(submit());
     expect(submit).toThrowError(expect.objectContaining({ code: "OVERLOADED" }));
   });
+
+  it("counts those that wait for an earlier counter: they come back all at once [G9]", async () => {
+    const { clock, leader } = setUp();
+    const producers = LIMITS.leaderQueueMessages / LIMITS.producerInFlight;
+    const many = new Array(LIMITS.producerInFlight).fill("x");
+    const early = Array.from({ length: producers }, (_, i) => watch(leader.submit(run(2, many, { producer: BigInt(1 + i) }))));
+    await clock.advance(0);
+    expect(() => leader.submit(run(1, ["x"]))).toThrowError(expect.objectContaining({ code: "OVERLOADED" }));
+    await clock.advance(LIMITS.counterGapWaitMs + 100);
+    expect(early[0]?.state).toMatchObject({ 0: { kind: "refused", error: { code: "COUNTER_GAP" } } });
+    await clock.until(leader.submit(run(1, ["x"])));
+  });
 });
 
 describe("a refusal", () => {
