@@ -26,6 +26,8 @@ const common = {
   adminListen: address.default("127.0.0.1:7421"),
   /** Where health checks reach it by HTTP; without it they do not. */
   healthListen: address.optional(),
+  /** It takes addresses beyond loopback, in plain text and without authentication: only on a network of your own. */
+  insecure: z.boolean().default(false),
   /** The largest body that it takes, in bytes. */
   bodyBytesMax: z.int().min(1).max(LIMITS.bodyBytesCeiling).default(LIMITS.bodyBytes),
   /** By how much the machine's clock may be wrong, in milliseconds. The operator vouches for it: see docs/operating.md. */

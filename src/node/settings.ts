@@ -122,6 +122,7 @@ function variableOf(path: readonly string[]): string {
 
 function parserOf(type: unknown): (text: string) => unknown {
   if (type instanceof z.ZodNumber) return (text) => (text.trim() === "" ? text : Number(text));
+  if (type instanceof z.ZodBoolean) return (text) => ({ true: true, false: false })[text] ?? text;
   if (type instanceof z.ZodArray) return listOf;
   if (type instanceof z.ZodRecord) return (text) => Object.fromEntries(listOf(text).map(pairOf));
   return (text) => text;

@@ -95,6 +95,15 @@ describe("a node's configuration", () => {
     for (const listen of ["127.0.0.1:1", "127.9.9.9:1", "localhost:1", "[::1]:1"])
       expect(nodeConfig([file({ listen })]).listen).toBe(listen);
   });
+
+  it("takes such addresses where somebody says that it is insecure, by each of the three ways", () => {
+    const outside = file({ ...CLUSTER, listen: "10.0.0.1:7401", peerListen: "10.0.0.1:7411" });
+    expect(wrong(outside)).toMatchObject({ message: expect.stringContaining("on a network of your own set insecure") });
+    for (const said of [file({ insecure: true }), environment({ MERIDIAN_INSECURE: "true" }), flags({ insecure: "true" })])
+      expect(nodeConfig([outside, said])).toMatchObject({ insecure: true, listen: "10.0.0.1:7401", peerListen: "10.0.0.1:7411" });
+    expect(wrong(outside, flags({ insecure: "false" }))).toMatchObject({ code: "INVALID_ARGUMENT" });
+    expect(wrong(outside, flags({ insecure: "yes" }))).toMatchObject({ message: expect.stringContaining("insecure (flag)") });
+  });
 });
 
 describe("the configuration of a cluster's node", () => {
