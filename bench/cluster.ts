@@ -8,12 +8,10 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { Client, types } from "cassandra-driver";
 import { CassandraLogStore } from "../src/adapters/cassandra/log-store.ts";
 import { connectAdmin, type NodeStatus } from "../src/index.ts";
 import { LIMITS } from "../src/kernel/limits.ts";
-import type { CassandraPlace } from "../test/support/cassandra.ts";
-import { Batches } from "./batches.ts";
+import { type Append, BareDriver, batchOf } from "./bare-driver.ts";
 import { compareDelays, compareRates } from "./contest.ts";
 import { connectSession, KEYSPACE, startCassandra, startEtcd } from "./engines.ts";
 import { Seqs, saturate } from "./load.ts";
@@ -28,10 +26,6 @@ const BODY_BYTES = 100;
 const MESSAGES = LIMITS.batchMessages;
 /** Sends out in each conversation, below full load. */
 const OUT = [1, 8, MESSAGES];
-const EPOCH = 1n;
-
-/** An append as the adapter or the bare driver makes it. */
-type Append = (conversation: string, firstSeq: number, bytes: Uint8Array) => Promise<unknown>;
 
 export async function cluster({ rounds, durationMs, times, say }: Effort): Promise<readonly Finding[]> {
   const closing: (() => unknown)[] = [];
@@ -41,8 +35,8 @@ export async function cluster({ rounds, durationMs, times, say }: Effort): Promi
     const etcd = await startEtcd();
     closing.push(() => etcd.stop());
     const place = cassandra.placeOf();
-    const driver = bareDriver(place);
-    closing.push(() => driver.client.shutdown());
+    const driver = new BareDriver(place, KEYSPACE);
+    closing.push(() => driver.close());
     const session = await connectSession(place);
     closing.push(() => session.close());
     const store = new CassandraLogStore({ session });
@@ -52,12 +46,13 @@ export async function cluster({ rounds, durationMs, times, say }: Effort): Promi
     closing.push(() => publishers.close());
 
     const append: Append = async (conversation, firstSeq, bytes) => {
-      const outcome = await store.append({ conversation, firstSeq, epoch: EPOCH, bytes });
+      const outcome = await store.append({ conversation, firstSeq, epoch: 1n, bytes });
       if (outcome !== "committed") throw new Error("an append is unknown");
     };
+    const bareAppend: Append = (...row) => driver.append(...row);
     const bare = (messages: number, inFlight: number) => ({
       name: "the bare driver",
-      run: batchesBy(`bare ${messages} ${inFlight}`, driver.append, { messages, inFlight }),
+      run: batchesBy(`bare ${messages} ${inFlight}`, bareAppend, { messages, inFlight }),
     });
     const publish = (out: number) => ({ name: "a client at a node", run: (ms: number) => publishers.publish(ms, out) });
     const adapter = { name: "the adapter", run: batchesBy("adapter", append, { messages: MESSAGES, inFlight: IN_FLIGHT }) };
@@ -79,7 +74,7 @@ export async function cluster({ rounds, durationMs, times, say }: Effort): Promi
     }
     say("bench: delays");
     const seqs = new Seqs();
-    const single = batchOf(1);
+    const single = batchOf(1, BODY_BYTES);
     const delays = await compareDelays({
       title: "the ack of one message alone",
       subject: publish1(publishers),
@@ -104,7 +99,7 @@ function batchesBy(
   append: Append,
   { messages, inFlight }: { readonly messages: number; readonly inFlight: number },
 ) {
-  const bytes = batchOf(messages);
+  const bytes = batchOf(messages, BODY_BYTES);
   const seqs = new Seqs();
   return (durationMs: number) =>
     saturate(inFlight, durationMs, async (worker) => {
@@ -112,31 +107,6 @@ function batchesBy(
       await append(conversation, seqs.take(conversation, messages), bytes);
       return messages;
     });
-}
-
-function batchOf(messages: number): Uint8Array {
-  return new Batches({ conversation: "shape", messages, bodyBytes: BODY_BYTES, epoch: EPOCH }).next().bytes;
-}
-
-/** As the driver is used by whoever reads its manual: prepared, token aware, in the own data center. */
-function bareDriver({ contactPoints, port, localDataCenter }: CassandraPlace) {
-  const client = new Client({
-    contactPoints: [...contactPoints],
-    localDataCenter,
-    protocolOptions: { port },
-    encoding: { useBigIntAsLong: true },
-  });
-  const cql = `INSERT INTO ${KEYSPACE}.batches (conversation, bucket, first_seq, epoch, bytes) VALUES (?, ?, ?, ?, ?)`;
-  const options = { prepare: true, isIdempotent: true, consistency: types.consistencies.quorum };
-  const append: Append = (conversation, firstSeq, bytes) => {
-    const bucket = BigInt(Math.floor((firstSeq - 1) / LIMITS.bucketMessages));
-    return client.execute(
-      cql,
-      [conversation, bucket, BigInt(firstSeq), EPOCH, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)],
-      options,
-    );
-  };
-  return { client, append };
 }
 
 async function startNode(settings: NodeSettings) {
