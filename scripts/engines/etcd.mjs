@@ -23,7 +23,8 @@ export const NODES = MEMBERS.map(({ name }) => name);
 
 /**
  * What a verb needs to know of the cluster; a test has its own folder, ports and flags. `nodes` are the names of the
- * members that the verb is for. `scheme` is "https" when the flags make etcd serve TLS.
+ * members that the verb is for. `scheme` is "https" when the flags make etcd serve TLS. A member that stands elsewhere than on
+ * the loopback has its own `host`, and `before`: what is put before its command line to get it there.
  */
 function settings({
   nodes = NODES,
@@ -33,10 +34,12 @@ function settings({
   scheme = "http",
   say = () => {},
 }) {
-  const all = members.map((member) => ({
+  const all = members.map(({ host = "127.0.0.1", before = [], ...member }) => ({
     ...member,
-    url: `${scheme}://127.0.0.1:${member.client}`,
-    peerUrl: `http://127.0.0.1:${member.peer}`,
+    before,
+    url: `${scheme}://${host}:${member.client}`,
+    peerUrl: `http://${host}:${member.peer}`,
+    metricsUrl: `http://${host}:${member.metrics}`,
     server: new Server({ name: member.name, folder: join(folder, member.name) }),
   }));
   return { all, chosen: all.filter(({ name }) => nodes.includes(name)), folder, flags, say };
@@ -54,13 +57,14 @@ export async function up(options = {}) {
   const { all, chosen, folder, flags, say } = settings(options);
   const binary = await program(say);
   const token = tokenOf(folder);
-  for (const { name, url, peerUrl, metrics, server } of chosen) {
+  for (const { name, before, url, peerUrl, metricsUrl, server } of chosen) {
     if (server.state !== "stopped") continue;
-    server.start(binary, [
+    const [command, ...args] = [
+      ...[...before, binary],
       ...["--name", name, "--data-dir", join(server.folder, "data")],
       ...["--listen-client-urls", url, "--advertise-client-urls", url],
       ...["--listen-peer-urls", peerUrl, "--initial-advertise-peer-urls", peerUrl],
-      ...["--listen-metrics-urls", `http://127.0.0.1:${metrics}`],
+      ...["--listen-metrics-urls", metricsUrl],
       ...["--initial-cluster", all.map((member) => `${member.name}=${member.peerUrl}`).join(",")],
       ...["--initial-cluster-token", token],
       // The lease's margin must outlast an election: docs/operating.md.
@@ -69,10 +73,11 @@ export async function up(options = {}) {
       ...["--auto-compaction-mode", "periodic", "--auto-compaction-retention", "1h"],
       ...["--log-level", "warn"],
       ...flags,
-    ]);
+    ];
+    server.start(command, args);
   }
-  for (const { name, client, metrics, server } of chosen) {
-    const isReady = await until(async () => server.state !== "running" || (await isServing(metrics)), READY_MS);
+  for (const { name, client, metricsUrl, server } of chosen) {
+    const isReady = await until(async () => server.state !== "running" || (await isServing(metricsUrl)), READY_MS);
     if (isReady && server.state === "running") say(`${name}: running (pid ${server.pid}, clients ${client}, log ${server.log})`);
     else throw new Error(`${name} is ${server.state} and does not serve; the end of ${server.log}:\n${server.tail()}`);
   }
@@ -174,7 +179,7 @@ function hasPython() {
 }
 
 /** An open port is not enough: the member must have a leader and a quorum. Throws while nobody listens. */
-async function isServing(metrics) {
-  const answer = await fetch(`http://127.0.0.1:${metrics}/health`, { signal: AbortSignal.timeout(2_000) });
+async function isServing(metricsUrl) {
+  const answer = await fetch(`${metricsUrl}/health`, { signal: AbortSignal.timeout(2_000) });
   return answer.ok;
 }

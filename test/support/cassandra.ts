@@ -4,6 +4,7 @@ import type { CassandraOptions } from "../../src/adapters/cassandra/client.ts";
 import { CassandraSession } from "../../src/adapters/cassandra/session.ts";
 import { SystemClock } from "../../src/adapters/system/clock.ts";
 import { SystemRandom } from "../../src/adapters/system/random.ts";
+import type { Site } from "./site.ts";
 import { MemoryTelemetry } from "./telemetry.ts";
 
 export type CassandraPlace = Required<Pick<CassandraOptions, "contactPoints" | "port" | "localDataCenter" | "otherDataCenters">>;
@@ -13,6 +14,8 @@ export interface TestCassandraOptions {
   readonly folder: string;
   /** More lines for each node's cassandra.yaml. */
   readonly settings?: string;
+  /** In the topology's order; by default the loopback. */
+  readonly sites?: readonly Site[];
   /** Told of the start. */
   readonly say?: (line: string) => void;
 }
@@ -25,9 +28,9 @@ export class TestCassandra {
     this.#cluster = cluster;
   }
 
-  static async start({ folder, settings = "", say = silent }: TestCassandraOptions): Promise<TestCassandra> {
+  static async start({ folder, say = silent, ...others }: TestCassandraOptions): Promise<TestCassandra> {
     const [port, storagePort] = await freePorts(2);
-    const cassandra = new TestCassandra(new Cluster({ folder, port, storagePort, settings }));
+    const cassandra = new TestCassandra(new Cluster({ ...others, folder, port, storagePort }));
     await cassandra.stop();
     try {
       await cassandra.#cluster.up({ say });

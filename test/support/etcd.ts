@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as etcd from "../../scripts/engines/etcd.mjs";
 import { freePorts, until } from "../../scripts/engines/process.mjs";
+import type { Site } from "./site.ts";
 
 const LEADER_MS = 30_000;
 const ASK_MS = 5_000;
@@ -10,7 +11,7 @@ const ASK_MS = 5_000;
 /** What a verb of the engines' scripts needs to find this cluster again. */
 interface Settings {
   readonly folder: string;
-  readonly members: { name: string; client: number; peer: number; metrics: number }[];
+  readonly members: ({ name: string; client: number; peer: number; metrics: number } & Partial<Site>)[];
   readonly scheme: string;
   readonly flags: string[];
 }
@@ -22,6 +23,8 @@ export interface EtcdClusterOptions {
   readonly scheme?: "http" | "https";
   /** Off by default: no test cuts the power, and a slow disk of a test machine would be measured by it. */
   readonly fsync?: boolean;
+  /** In the order of the members; by default the loopback. */
+  readonly sites?: readonly Site[];
   /** Told of the start. */
   readonly say?: (line: string) => void;
 }
@@ -38,16 +41,16 @@ export class EtcdCluster {
     this.#settings = settings;
     this.folder = settings.folder;
     this.names = settings.members.map(({ name }) => name);
-    this.endpoints = settings.members.map(({ client }) => `127.0.0.1:${client}`);
+    this.endpoints = settings.members.map(({ host = "127.0.0.1", client }) => `${host}:${client}`);
   }
 
   static async start(options: EtcdClusterOptions = {}): Promise<EtcdCluster> {
-    const { flags = [], scheme = "http", fsync = false, say = () => {} } = options;
+    const { flags = [], scheme = "http", fsync = false, sites = [], say = () => {} } = options;
     const folder = options.folder ?? mkdtempSync(join(tmpdir(), "meridian-etcd-"));
     const ports = await freePorts(3 * etcd.NODES.length);
     const members = etcd.NODES.map((name, at) => {
       const [client, peer, metrics] = ports.slice(3 * at) as [number, number, number];
-      return { name, client, peer, metrics };
+      return { name, client, peer, metrics, ...sites[at] };
     });
     const cluster = new EtcdCluster({ folder, members, scheme, flags: [...(fsync ? [] : ["--unsafe-no-fsync"]), ...flags] });
     await cluster.stop();
@@ -93,6 +96,14 @@ export class EtcdCluster {
     await until(isFound, LEADER_MS);
     if (leader === undefined) throw new Error("no member of etcd says that it leads");
     return leader;
+  }
+
+  /** Lets this member lead. */
+  async lead(at: number): Promise<void> {
+    const leader = await this.leader();
+    if (leader === this.names[at]) return;
+    const targetID = (await this.ask("/v3/maintenance/status", {}, at)).header.member_id;
+    await this.ask("/v3/maintenance/transfer-leadership", { targetID }, this.names.indexOf(leader));
   }
 
   /** Asks a member over its JSON gateway: for what the port has no words. */

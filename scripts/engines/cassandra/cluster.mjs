@@ -5,26 +5,30 @@ import { join } from "node:path";
 import { root, since } from "../../lib.mjs";
 import { Server, until } from "../process.mjs";
 import { CassandraNode } from "./node.mjs";
-import { jars } from "./software.mjs";
+import { ADDRESSES, jars } from "./software.mjs";
 
 /** All nodes start at once and look for each other; under load this takes up to half a minute. */
 const READY_MS = 180_000;
 const STOP_MS = 30_000;
 
+/** @type {readonly { readonly host: string, readonly before: readonly string[] }[]} */
+const LOOPBACK = ADDRESSES.map((host) => ({ host, before: [] }));
+
 export class Cluster {
   #nodes;
 
   /**
-   * `network`: the first three numbers of the nodes' addresses. All nodes listen on the same port, for drivers look for the
-   * other nodes at the port by which they found the first one; so nodes differ in their addresses. `settings`: more lines for
-   * each node's cassandra.yaml.
+   * All nodes listen on the same port, for drivers look for the other nodes at the port by which they found the first one; so
+   * nodes differ in their addresses. `sites`, in the topology's order: each one's `host`, and `before`, which is put before its
+   * command line to get it there. `settings`: more lines for each node's cassandra.yaml.
    */
-  constructor({ folder, network = "127.0.0", port = 9042, storagePort = 7000, settings = "" }) {
+  constructor({ folder, sites = LOOPBACK, port = 9042, storagePort = 7000, settings = "" }) {
     this.folder = folder;
     const { regions } = JSON.parse(readFileSync(join(root, "regions", "topology.json"), "utf8"));
     const members = Object.entries(regions).map(([region, { dataCenter }], index) => ({
       name: `cassandra-${region}`,
-      address: `${network}.${index + 1}`,
+      address: sites[index].host,
+      before: sites[index].before,
       dataCenter,
       index,
     }));

@@ -31,7 +31,7 @@ export class CassandraNode {
     // What the former process wrote says nothing of the new one.
     write("system.log", "");
     const args = [`@${join(folder, "jvm.options")}`, "-cp", library.join(delimiter), MAIN];
-    const [command, ...rest] = [...withoutMemoryLock(), java, ...args];
+    const [command, ...rest] = [...this.#settings.before, ...withoutMemoryLock(), java, ...args];
     this.server.start(command, rest);
   }
 

@@ -10,7 +10,8 @@ const VERSION = "5.0.9";
 
 const NAME = `cassandra-${VERSION}`;
 
-const ADDRESSES = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
+/** Of the three nodes, where they stand on the loopback. */
+export const ADDRESSES = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
 
 /** What Cassandra 5.0 runs on. */
 const JAVA_VERSIONS = [11, 17];
