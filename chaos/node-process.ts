@@ -29,12 +29,15 @@ export class NodeProcess {
   readonly config: NodeConfig;
   /** Its configuration. */
   readonly file: string;
+  readonly #before: readonly string[];
   readonly #log: string;
   readonly #admin: AdminClient;
   #child: ChildProcess | undefined;
 
-  constructor(config: NodeConfig, folder: string) {
+  /** `before` is put before its command line: it gets the process to where the node's addresses are. */
+  constructor(config: NodeConfig, folder: string, before: readonly string[] = []) {
     this.config = config;
+    this.#before = before;
     this.file = join(folder, `${config.node}.json`);
     this.#log = join(folder, `${config.node}.log`);
     this.#admin = connectAdmin({ endpoint: config.adminListen });
@@ -61,7 +64,8 @@ export class NodeProcess {
     if (this.isRunning) return;
     for (let tries = 1; ; tries++) {
       const log = openSync(this.#log, "a");
-      this.#child = spawn(process.execPath, [MAIN, "serve", "--config", this.file], { stdio: ["ignore", log, log] });
+      const [command = "", ...args] = [...this.#before, process.execPath, MAIN, "serve", "--config", this.file];
+      this.#child = spawn(command, args, { stdio: ["ignore", log, log] });
       closeSync(log);
       try {
         return await this.ready();

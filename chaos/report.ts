@@ -1,3 +1,4 @@
+import { type Finding, table } from "../bench/report.ts";
 import type { CheckResult, Guarantee } from "../src/verify/check.ts";
 import { report as verdictLines } from "../src/verify/report.ts";
 import type { Befallen, ChaosReport } from "./run.ts";
@@ -21,7 +22,7 @@ export interface Summary {
 }
 
 export function summaryOf(chaos: ChaosReport): Summary {
-  const { verdict, counts, tookMs, readers, befallen, behind } = chaos;
+  const { verdict, counts, tookMs, readers, befallen, behind, figures = [] } = chaos;
   const violations = (...guarantees: Guarantee[]) =>
     verdict.checks
       .filter(({ guarantee }) => guarantees.includes(guarantee))
@@ -42,7 +43,7 @@ export function summaryOf(chaos: ChaosReport): Summary {
       0,
       ...befallen.map(({ longestStallMs, mendingStallMs = 0 }) => Math.max(longestStallMs, mendingStallMs)),
     ),
-    problems: [...problemsOf(chaos), ...behind],
+    problems: [...problemsOf(chaos), ...missedBy(figures), ...behind],
   };
 }
 
@@ -56,6 +57,10 @@ function problemsOf({ befallen, verdict }: ChaosReport): readonly string[] {
   });
   const broken = verdict.checks.filter(({ status }) => status === "broken").map(({ guarantee }) => `${guarantee} is broken`);
   return [...problems, ...broken, ...(verdict.status === "broken" ? ["the record is broken"] : [])];
+}
+
+function missedBy(figures: readonly Finding[]): readonly string[] {
+  return figures.flatMap((figure) => (figure.kind === "fact" || figure.isMet ? [] : [`missed: ${figure.title}`]));
 }
 
 /** For people. */
@@ -86,6 +91,7 @@ export function markdown(chaos: ChaosReport): string {
     "```",
     ...[...verdictLines(chaos.verdict)].map(({ human }) => human),
     "```",
+    ...(chaos.figures === undefined ? [] : ["", "```", table(chaos.figures), "```"]),
     ...(summary.problems.length === 0 ? [] : ["", ...summary.problems.map((problem) => `- ${problem}`)]),
     "",
   ].join("\n");
@@ -100,7 +106,7 @@ export function facts(chaos: ChaosReport): object {
     denominators,
     violationCount,
   }));
-  return { summary: summaryOf(chaos), befallen: chaos.befallen, checks };
+  return { summary: summaryOf(chaos), befallen: chaos.befallen, checks, figures: chaos.figures };
 }
 
 function befallenRow({ names, atMs, effects, longestStallMs, stallBoundMs, mendingStallMs }: Befallen): string {

@@ -3,6 +3,7 @@
  * of them; everything that clients saw is recorded, and the record is judged as a whole.
  */
 import { join } from "node:path";
+import type { Finding } from "../bench/report.ts";
 import { Fleet } from "../src/cli/load/fleet.ts";
 import { withRecord } from "../src/cli/load/record-file.ts";
 import { SteadyLoad } from "../src/cli/load/steady-load.ts";
@@ -14,8 +15,8 @@ import { Recorder } from "../src/verify/recorder.ts";
 import { type Verdict, verifyRecord } from "../src/verify/verdict.ts";
 import { Chat } from "./chat.ts";
 import { clock } from "./clock.ts";
+import type { Effect, Fault } from "./effects.ts";
 import { mergedEpochs } from "./epochs.ts";
-import type { Effect, Fault } from "./faults.ts";
 import { Leaders } from "./leaders.ts";
 import { Stalls } from "./stalls.ts";
 import type { World } from "./world.ts";
@@ -23,6 +24,8 @@ import type { World } from "./world.ts";
 export interface ChaosOptions {
   readonly world: World;
   readonly folder: string;
+  /** Regions that lead the conversations; by default all of them. */
+  readonly homes?: readonly string[];
   /** One after the other. */
   readonly faults: readonly Fault[];
   /** After them, random pairs until so much time has passed since the start; 0 for none. */
@@ -53,6 +56,8 @@ export interface ChaosReport {
   readonly befallen: readonly Befallen[];
   readonly behind: readonly string[];
   readonly verdict: Verdict;
+  /** How long messages took before, over a wide area. */
+  readonly figures?: readonly Finding[];
 }
 
 const CONVERSATIONS = 10;
@@ -70,19 +75,18 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
 }
 
 async function befall(
-  { world, faults, pairsUntilMs, everyMs, random, say }: ChaosOptions,
+  { world, homes = world.regions, faults, pairsUntilMs, everyMs, random, say }: ChaosOptions,
   sink: RecordSink,
 ): Promise<Omit<ChaosReport, "verdict">> {
   const { regions } = world;
-  const conversations = Array.from({ length: CONVERSATIONS }, (_, at) => `talk-${at + 1}@${regions[at % regions.length]}`);
+  const conversations = Array.from({ length: CONVERSATIONS }, (_, at) => `talk-${at + 1}@${homes[at % homes.length]}`);
   const recorder = new Recorder({ sink, clock, about: "chaos", regions, conversations });
-  const homes = regions.map((region) => ({ region, endpoints: world.endpointsFrom(region) }));
   const fleet = await Fleet.open({
     connect,
     agent: "meridian-chaos",
     clock,
     recorder,
-    homes,
+    homes: regions.map((region) => ({ region, endpoints: world.endpointsFrom(region) })),
     clientsPerRegion: 2,
     onTrouble: (text) => say(`a client says: ${text}`),
   });

@@ -2,18 +2,19 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePorts } from "../scripts/engines/process.mjs";
+import type { Wan } from "../scripts/engines/wan.mjs";
 import { run } from "../scripts/lib.mjs";
 import { DelayProxy } from "../src/adapters/wan/delay-proxy.ts";
 import { BothEngines } from "../test/support/both-engines.ts";
 import { clock } from "./clock.ts";
 import { Gate } from "./gate.ts";
+import { type Ground, LOOPBACK, onWan } from "./ground.ts";
 import { NodeProcess } from "./node-process.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const MAIN = join(ROOT, "dist", "cli", "main.js");
+export const KEYSPACE = "chaos";
 
-/** To nodes of other regions, so that clients know which are theirs. */
-const FAR_MS = 20;
+const MAIN = join(ROOT, "dist", "cli", "main.js");
 
 /** An etcd leader change delays keep-alives by up to 4 s; the margin is above an election timeout of 1 s. */
 export const LEASE: Lease = { ttlMs: 6_000, marginMs: 1_500, renewMs: 500 };
@@ -30,37 +31,42 @@ export interface WorldOptions {
   /** Whether etcd waits for its disk: only a loss of power tells. */
   readonly fsync: boolean;
   readonly lease: Lease;
+  /** What they stand on; by default the loopback. */
+  readonly wan?: Wan | undefined;
   readonly say: (line: string) => void;
 }
 
-interface Site {
+interface Name {
   readonly node: string;
   readonly region: string;
 }
 
 /**
  * A whole cluster on this machine: engines, node processes, and doors in between that can be shut. The first region has two
- * nodes, so that shards also move inside a region.
+ * nodes, so that shards also move inside a region. Clients are in this process, whatever ground the servers stand on.
  */
 export class World {
   readonly engines: BothEngines;
   readonly lease: Lease;
+  /** What it stands on, unless that is the loopback. */
+  readonly wan: Wan | undefined;
   readonly regions: readonly string[];
   readonly nodes: readonly NodeProcess[];
-  /** By node: between it and each member of etcd. */
+  /** By node: between it and each member of etcd. On the loopback only: from elsewhere a node does not reach this process. */
   readonly etcdGates: ReadonlyMap<string, readonly Gate[]>;
   /** By node: between all clients and it. */
   readonly clientGates: ReadonlyMap<string, Gate>;
-  /** By node: a longer way to that door, for clients of other regions. */
+  /** By a client's region and a node of another one: a longer way to that door. */
   readonly #farDoors: ReadonlyMap<string, DelayProxy>;
 
   private constructor(
-    parts: Pick<World, "engines" | "lease" | "regions" | "nodes" | "etcdGates" | "clientGates">,
+    parts: Pick<World, "engines" | "lease" | "wan" | "regions" | "nodes" | "etcdGates" | "clientGates">,
     farDoors: ReadonlyMap<string, DelayProxy>,
   ) {
     this.#farDoors = farDoors;
     this.engines = parts.engines;
     this.lease = parts.lease;
+    this.wan = parts.wan;
     this.regions = parts.regions;
     this.nodes = parts.nodes;
     this.etcdGates = parts.etcdGates;
@@ -68,14 +74,15 @@ export class World {
   }
 
   /** With fresh engines. */
-  static async start({ folder, fsync, lease, say }: WorldOptions): Promise<World> {
+  static async start({ folder, fsync, lease, wan, say }: WorldOptions): Promise<World> {
     mkdirSync(folder, { recursive: true });
-    const engines = await BothEngines.start({ folder, fsync, say });
+    const ground = wan === undefined ? LOOPBACK : onWan(wan);
+    const engines = await BothEngines.start({ folder, fsync, say, ...ground });
     const topology = JSON.parse(readFileSync(join(ROOT, "regions", "topology.json"), "utf8")) as {
       readonly regions: Readonly<Record<string, { readonly dataCenter: string }>>;
     };
     const regions = Object.keys(topology.regions);
-    const sites = regions.flatMap((region, at) => [
+    const names = regions.flatMap((region, at) => [
       { node: `${region}-1`, region },
       ...(at === 0 ? [{ node: `${region}-2`, region }] : []),
     ]);
@@ -83,19 +90,25 @@ export class World {
     const clientGates = new Map<string, Gate>();
     const farDoors = new Map<string, DelayProxy>();
     const nodes: NodeProcess[] = [];
-    for (const site of sites) {
-      const gates = await Promise.all(nearestFirst(engines.etcd.endpoints, regions, site).map((endpoint) => Gate.open(endpoint)));
-      etcdGates.set(site.node, gates);
-      const addresses = (await freePorts(4)).map((port: number) => `127.0.0.1:${port}`);
+    for (const name of names) {
+      const { host, before } = ground.sites?.[regions.indexOf(name.region)] ?? { host: "127.0.0.1", before: [] };
+      const ordered = nearestFirst(regions, name.region, ground);
+      const members = ordered.map((region) => engines.etcd.endpoints[regions.indexOf(region)] ?? "");
+      const gates = ground.sites === undefined ? await Promise.all(members.map((member) => Gate.open(member))) : [];
+      etcdGates.set(name.node, gates);
+      const etcd = gates.length > 0 ? gates.map(({ address }) => address) : members;
+      const addresses = (await freePorts(4)).map((port: number) => `${host}:${port}`);
       const door = await Gate.open(addresses[0] ?? "");
-      clientGates.set(site.node, door);
-      const far = { clock, listen: "127.0.0.1:0", target: () => door.address, oneWayMs: FAR_MS };
-      farDoors.set(site.node, await DelayProxy.listen(far));
-      nodes.push(
-        new NodeProcess(configOf({ site, addresses, regions, dataCenters: topology.regions, gates, engines, lease }), folder),
-      );
+      clientGates.set(name.node, door);
+      for (const from of regions.filter((region) => region !== name.region)) {
+        const oneWayMs = ground.oneWayMs(from, name.region);
+        const far = { clock, listen: "127.0.0.1:0", target: () => door.address, oneWayMs };
+        farDoors.set(`${from} ${name.node}`, await DelayProxy.listen(far));
+      }
+      const config = configOf({ name, addresses, ordered, dataCenters: topology.regions, etcd, engines, lease });
+      nodes.push(new NodeProcess(config, folder, before));
     }
-    const world = new World({ engines, lease, regions, nodes, etcdGates, clientGates }, farDoors);
+    const world = new World({ engines, lease, wan, regions, nodes, etcdGates, clientGates }, farDoors);
     try {
       await init(nodes[0] as NodeProcess);
       await Promise.all(nodes.map((node) => node.start()));
@@ -125,7 +138,7 @@ export class World {
     const own = this.nodesIn(region);
     const others = this.nodes.filter((node) => node.region !== region);
     const near = own.map(({ name }) => this.clientGates.get(name)?.address ?? "");
-    return [...near, ...others.map(({ name }) => this.#farDoors.get(name)?.address ?? "")];
+    return [...near, ...others.map(({ name }) => this.#farDoors.get(`${region} ${name}`)?.address ?? "")];
   }
 
   /** By counter and node, since each node's start; of those that answer. */
@@ -154,37 +167,38 @@ export class World {
   }
 }
 
-/** Of things that stand in the regions' order: the own region's first. */
-function nearestFirst(all: readonly string[], regions: readonly string[], { region }: Site): readonly string[] {
-  const at = regions.indexOf(region);
-  return [...all.slice(at), ...all.slice(0, at)];
+/** The regions as one of them sees them: itself first. Where all are equally far each one begins elsewhere. */
+function nearestFirst(regions: readonly string[], own: string, { oneWayMs }: Ground): readonly string[] {
+  const at = regions.indexOf(own);
+  const farMs = (region: string) => (region === own ? 0 : oneWayMs(own, region));
+  return [...regions.slice(at), ...regions.slice(0, at)].sort((a, b) => farMs(a) - farMs(b));
 }
 
 function configOf(options: {
-  readonly site: Site;
+  readonly name: Name;
   readonly addresses: readonly string[];
-  readonly regions: readonly string[];
+  /** The regions, the nearest first. */
+  readonly ordered: readonly string[];
   readonly dataCenters: Readonly<Record<string, { readonly dataCenter: string }>>;
-  readonly gates: readonly Gate[];
+  readonly etcd: readonly string[];
   readonly engines: BothEngines;
   readonly lease: Lease;
 }) {
-  const { site, addresses, regions, dataCenters, gates, engines, lease } = options;
-  const ordered = nearestFirst(regions, regions, site).map((region) => ({
-    region,
-    dataCenter: dataCenters[region]?.dataCenter ?? "",
-  }));
+  const { name, addresses, dataCenters, etcd, engines, lease } = options;
+  const ordered = options.ordered.map((region) => ({ region, dataCenter: dataCenters[region]?.dataCenter ?? "" }));
   const members = engines.cassandra.contactPoints;
   const [listen = "", peerListen = "", adminListen = "", healthListen = ""] = addresses;
   return {
-    ...site,
+    ...name,
     regions: Object.fromEntries(ordered.map(({ region, dataCenter }) => [region, dataCenter])),
     ...{ listen, peerListen, adminListen, healthListen },
-    etcd: { endpoints: gates.map((gate) => gate.address), prefix: "chaos/" },
+    // On every ground: none of them is anybody else's network.
+    insecure: true,
+    etcd: { endpoints: etcd, prefix: "chaos/" },
     cassandra: {
       contactPoints: ordered.map(({ dataCenter }) => members.get(dataCenter)?.address ?? ""),
       port: members.get(ordered[0]?.dataCenter ?? "")?.port,
-      keyspace: "chaos",
+      keyspace: KEYSPACE,
       replicas: 1,
     },
     lease,
