@@ -13,7 +13,7 @@ import { sleep, withDeadline } from "../src/kernel/timing.ts";
 import { clock } from "./clock.ts";
 import { KEYSPACE, type World } from "./world.ts";
 
-const TIMES = 200;
+const TIMES = 100;
 /** So many sends or writes at once come before: what a runtime does the first thousand times is no measure of it. */
 const WARM_UP_OUT = 32;
 const WARM_UP_MS = 3_000;

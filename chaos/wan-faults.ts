@@ -15,7 +15,10 @@ const MISSED = ["etcd.suspected", "watch.cut", "lease.renewal-missed", "lease.en
 /** As nodes have it by default: its margin outlasts an election of etcd over the world. */
 export const WAN_LEASE: Lease = { ttlMs: LIMITS.leaseTtlMs, marginMs: LIMITS.leaseMarginMs, renewMs: LIMITS.leaseRenewMs };
 
-/** Where etcd's leader is lost as well: its election timeout, up to twice that until somebody stands, and calls that waited. */
+/**
+ * Where etcd's leader is lost as well. Its successor, which is there after two election timeouts and a few round trips, gives every
+ * lease its whole TTL anew and one election timeout more; then the shards are claimed, over round trips as well.
+ */
 const ELECTION_MS = 6_000;
 
 const STALL_BOUND_MS = 1.1 * WAN_LEASE.ttlMs + ELECTION_MS;

@@ -8,7 +8,7 @@ import { DelayProxy } from "../src/adapters/wan/delay-proxy.ts";
 import { BothEngines } from "../test/support/both-engines.ts";
 import { clock } from "./clock.ts";
 import { Gate } from "./gate.ts";
-import { type Ground, LOOPBACK, onWan } from "./ground.ts";
+import { type Ground, LOOPBACK } from "./ground.ts";
 import { NodeProcess } from "./node-process.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -76,8 +76,8 @@ export class World {
   /** With fresh engines. */
   static async start({ folder, fsync, lease, wan, say }: WorldOptions): Promise<World> {
     mkdirSync(folder, { recursive: true });
-    const ground = wan === undefined ? LOOPBACK : onWan(wan);
-    const engines = await BothEngines.start({ folder, fsync, say, ...ground });
+    const ground: Ground = wan ?? LOOPBACK;
+    const engines = await BothEngines.start({ folder, fsync, say, sites: ground.sites });
     const topology = JSON.parse(readFileSync(join(ROOT, "regions", "topology.json"), "utf8")) as {
       readonly regions: Readonly<Record<string, { readonly dataCenter: string }>>;
     };
@@ -168,9 +168,9 @@ export class World {
 }
 
 /** The regions as one of them sees them: itself first. Where all are equally far each one begins elsewhere. */
-function nearestFirst(regions: readonly string[], own: string, { oneWayMs }: Ground): readonly string[] {
+function nearestFirst(regions: readonly string[], own: string, ground: Ground): readonly string[] {
   const at = regions.indexOf(own);
-  const farMs = (region: string) => (region === own ? 0 : oneWayMs(own, region));
+  const farMs = (region: string) => (region === own ? 0 : ground.oneWayMs(own, region));
   return [...regions.slice(at), ...regions.slice(0, at)].sort((a, b) => farMs(a) - farMs(b));
 }
 

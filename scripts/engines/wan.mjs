@@ -17,6 +17,8 @@ const HERE = "root";
 /** One that is up. It goes down with this process, however that ends, and takes along what runs in its regions. */
 export class Wan {
   #process;
+  /** Resolves once it has ended, or could not be started. */
+  #end;
   #answers;
   #complaint = "";
   #regions;
@@ -27,6 +29,10 @@ export class Wan {
     this.#oneWayMs = oneWayMs;
     // What waits for its turn on a full machine would come late. In a group of its own, Ctrl-C does not reach it: it hears of our end.
     this.#process = spawn("nice", ["-n", "-20", program, file], { detached: true, stdio: ["pipe", "pipe", "pipe"] });
+    this.#end = once(this.#process, "exit").catch(({ message }) => {
+      this.#complaint += message;
+    });
+    // Once it has ended nobody takes commands: whoever waits for the answer is told why.
     this.#process.stdin.on("error", () => {});
     this.#process.stderr.on("data", (chunk) => {
       this.#complaint += chunk;
@@ -54,7 +60,6 @@ export class Wan {
   /** By region, in the topology's order: the address that servers there take, and what is put before their command lines. */
   get sites() {
     return this.#regions.map((region, at) => ({
-      region,
       host: `10.90.${at + 1}.1`,
       before: ["ip", "netns", "exec", `${NAME}-${region}`],
     }));
@@ -81,10 +86,8 @@ export class Wan {
 
   /** Kills what runs in the regions. */
   async down() {
-    if (this.#process.exitCode !== null) return;
-    const exit = once(this.#process, "exit");
     this.#process.stdin.end();
-    await exit;
+    await this.#end;
   }
 
   #ask(line) {
@@ -95,7 +98,7 @@ export class Wan {
   async #answer() {
     const { value, done } = await this.#answers.next();
     if (!done) return JSON.parse(value);
-    if (this.#process.exitCode === null) await once(this.#process, "exit");
+    await this.#end;
     throw new Error(`the wide area has ended: ${this.#complaint.trim()}`);
   }
 }

@@ -9,8 +9,7 @@ export interface BothEnginesOptions {
   readonly folder: string;
   readonly fsync?: boolean;
   /** In the topology's order; by default the loopback. */
-  readonly sites?: readonly Site[];
-  readonly etcdFlags?: readonly string[];
+  readonly sites?: readonly Site[] | undefined;
   readonly say?: (line: string) => void;
 }
 
@@ -25,8 +24,8 @@ export class BothEngines {
   }
 
   /** Fresh ones, which keep everything in the folder. */
-  static async start({ folder, etcdFlags = [], ...others }: BothEnginesOptions): Promise<BothEngines> {
-    const etcd = await EtcdCluster.start({ ...others, flags: etcdFlags, folder: join(folder, "etcd") });
+  static async start({ folder, ...others }: BothEnginesOptions): Promise<BothEngines> {
+    const etcd = await EtcdCluster.start({ ...others, folder: join(folder, "etcd") });
     try {
       return new BothEngines(etcd, await TestCassandra.start({ ...others, folder: join(folder, "cassandra") }));
     } catch (error) {

@@ -15,7 +15,7 @@ export interface TestCassandraOptions {
   /** More lines for each node's cassandra.yaml. */
   readonly settings?: string;
   /** In the topology's order; by default the loopback. */
-  readonly sites?: readonly Site[];
+  readonly sites?: readonly Site[] | undefined;
   /** Told of the start. */
   readonly say?: (line: string) => void;
 }

@@ -24,7 +24,7 @@ export interface EtcdClusterOptions {
   /** Off by default: no test cuts the power, and a slow disk of a test machine would be measured by it. */
   readonly fsync?: boolean;
   /** In the order of the members; by default the loopback. */
-  readonly sites?: readonly Site[];
+  readonly sites?: readonly Site[] | undefined;
   /** Told of the start. */
   readonly say?: (line: string) => void;
 }

@@ -312,6 +312,9 @@ func run(file string) (err error) {
 	if err != nil {
 		return err
 	}
+	// Packets shall not wait for a processor. Where the kernel shares it out by sessions, niceness (see wan.mjs) counts within one
+	// of them only, and this is the session's own; elsewhere the file is not there.
+	os.WriteFile("/proc/self/autogroup", []byte("-20"), 0o644)
 	// It is given back when this process ends, however it does; a file would remain.
 	lock, err := net.Listen("unix", "@"+w.Name)
 	if err != nil {
