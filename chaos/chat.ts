@@ -7,18 +7,20 @@ import { parseTranscript, type TranscriptLine } from "../src/verify/transcript.t
 
 const FIXTURES = fileURLToPath(new URL("../test/fixtures/chat", import.meta.url));
 
+/** A folder of chat logs: the one that `MERIDIAN_CHATLOGS` names, or that with the small ones of the tests. */
+export const LOGS = process.env.MERIDIAN_CHATLOGS ?? FIXTURES;
+
 const LINES_A_TURN = 8;
 
 /** Real chat without an end: each conversation says the lines of one log over and over, each region from another place on. */
 export class Chat {
   readonly #logs: readonly (readonly TranscriptLine[])[];
 
-  /** The logs of `MERIDIAN_CHATLOGS`, or the small ones of the tests. */
-  constructor(folder = process.env.MERIDIAN_CHATLOGS ?? FIXTURES) {
-    const files = readdirSync(folder).filter((file) => file.endsWith(".log"));
-    this.#logs = files.map((file) => parseTranscript(readFileSync(join(folder, file))).lines).filter(({ length }) => length > 0);
+  constructor() {
+    const files = readdirSync(LOGS).filter((file) => file.endsWith(".log"));
+    this.#logs = files.map((file) => parseTranscript(readFileSync(join(LOGS, file))).lines).filter(({ length }) => length > 0);
     if (this.#logs.length === 0)
-      throw new Error(`${folder} holds no chat logs: files *.log with lines such as "[12:00] <nick> text"`);
+      throw new Error(`${LOGS} holds no chat logs: files *.log with lines such as "[12:00] <nick> text"`);
   }
 
   /** The next few lines. */

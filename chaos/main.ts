@@ -7,9 +7,11 @@ import { Wan } from "../scripts/engines/wan.mjs";
 import { since } from "../scripts/lib.mjs";
 import { SeededRandom } from "../sim/random.ts";
 import { BothEngines } from "../test/support/both-engines.ts";
+import { LOGS } from "./chat.ts";
 import type { Fault } from "./effects.ts";
 import { FAULTS } from "./faults.ts";
 import { figures } from "./figures.ts";
+import { replayLogs } from "./replay.ts";
 import { facts, markdown, summaryOf } from "./report.ts";
 import { type ChaosReport, chaos } from "./run.ts";
 import { WAN_FAULTS, WAN_LEASE } from "./wan-faults.ts";
@@ -29,6 +31,7 @@ const { values } = parseArgs({
     out: { type: "string", default: join(HOME, "report") },
     wan: { type: "boolean", default: false },
     list: { type: "boolean", default: false },
+    replay: { type: "boolean", default: false },
   },
 });
 
@@ -54,8 +57,11 @@ async function main(): Promise<number> {
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void abandon().finally(() => process.exit(1)));
   try {
     if (values.wan) wan = await Wan.up({ folder: HOME, say });
-    world = await World.start({ folder: HOME, fsync: true, lease: wan === undefined ? LEASE : WAN_LEASE, wan, say });
+    const lease = wan === undefined ? LEASE : WAN_LEASE;
+    const hasSecond = wan === undefined && !values.replay;
+    world = await World.start({ folder: HOME, fsync: true, lease, hasSecond, wan, say });
     say(`${world.nodes.length} nodes serve`);
+    if (values.replay) return (await replayLogs({ world, folder: HOME, logs: LOGS, say })) ? 0 : 1;
     const measured = wan === undefined ? {} : { figures: await figures(world, wan, say) };
     const random = new SeededRandom(Number(values.seed));
     const befallen = await chaos({

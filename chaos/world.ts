@@ -31,6 +31,8 @@ export interface WorldOptions {
   /** Whether etcd waits for its disk: only a loss of power tells. */
   readonly fsync: boolean;
   readonly lease: Lease;
+  /** Whether the first region has a second node, so that shards also move inside a region. */
+  readonly hasSecond: boolean;
   /** What they stand on; by default the loopback. */
   readonly wan?: Wan | undefined;
   readonly say: (line: string) => void;
@@ -42,8 +44,8 @@ interface Name {
 }
 
 /**
- * A whole cluster on this machine: engines, node processes, and doors in between that can be shut. The first region has two
- * nodes, so that shards also move inside a region. Clients are in this process, whatever ground the servers stand on.
+ * A whole cluster on this machine: engines, node processes, and doors in between that can be shut. Clients are in this process,
+ * whatever ground the servers stand on.
  */
 export class World {
   readonly engines: BothEngines;
@@ -74,7 +76,7 @@ export class World {
   }
 
   /** With fresh engines. */
-  static async start({ folder, fsync, lease, wan, say }: WorldOptions): Promise<World> {
+  static async start({ folder, fsync, lease, hasSecond, wan, say }: WorldOptions): Promise<World> {
     mkdirSync(folder, { recursive: true });
     const ground: Ground = wan ?? LOOPBACK;
     const engines = await BothEngines.start({ folder, fsync, say, sites: ground.sites });
@@ -84,7 +86,7 @@ export class World {
     const regions = Object.keys(topology.regions);
     const names = regions.flatMap((region, at) => [
       { node: `${region}-1`, region },
-      ...(at === 0 ? [{ node: `${region}-2`, region }] : []),
+      ...(at === 0 && hasSecond ? [{ node: `${region}-2`, region }] : []),
     ]);
     const etcdGates = new Map<string, readonly Gate[]>();
     const clientGates = new Map<string, Gate>();

@@ -20,7 +20,7 @@ describe.skipIf(!areThere("etcd", "cassandra"))("people who chat by a cluster", 
   let world: World;
 
   beforeAll(async () => {
-    world = await World.start({ folder, fsync: false, lease: LEASE, say });
+    world = await World.start({ folder, fsync: false, lease: LEASE, hasSecond: true, say });
   });
   afterAll(() => world?.stop());
 
