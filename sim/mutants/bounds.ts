@@ -27,9 +27,7 @@ export const UNBOUNDED: readonly Mutant[] = [
   {
     name: "leader-queue-without-limit",
     what: "A leader takes every send that comes, however many wait (G9).",
-    patches: [
-      { file: "src/sequencer/pending.ts", find: "if (full && size > 0) {", replace: "if (full && size < 0) {" },
-    ],
+    patches: [{ file: "src/sequencer/pending.ts", find: "if (full && size > 0) {", replace: "if (full && size < 0) {" }],
   },
   {
     name: "credit-ignored",
