@@ -321,7 +321,8 @@ export class SendWindow {
   }
 
   #takeWaiting(): PendingSend[] {
-    const room = LIMITS.producerInFlight - this.#sent.size;
+    // Skips that were asked for come on top, so there may be less than no room.
+    const room = Math.max(0, LIMITS.producerInFlight - this.#sent.size);
     const chunk = chunkOf(this.#waiting.slice(0, Math.min(room, LIMITS.batchMessages)));
     this.#waiting.splice(0, chunk.length);
     for (const send of chunk) {

@@ -364,6 +364,26 @@ describe("sending", () => {
     expect(world.log().texts).toEqual(["-", "b"]);
   });
 
+  it("begins no more while skips and sends together are more than may be under way [G9]", async () => {
+    takeSubmits(() => true);
+    const lost = await clock.until(Promise.all(Array.from({ length: 300 }, () => send("lost", { deadlineMs: 100 }))));
+    gateway.script = () => false;
+    gateway.peer.break();
+    await clock.advance(1_000);
+    const { peer } = gateway;
+    takeSubmits(() => true);
+    for (let i = 0; i < 2 * LIMITS.producerInFlight; i += 1) void send(`${i}`);
+    await clock.advance(100);
+    for (const outcome of lost) if (outcome.status === "unknown") void client.resolve(outcome.retryKey);
+    await clock.advance(100);
+    const sends = () => peer.all("submit").filter(({ items }) => items[0]?.skip === false);
+    const [first] = sends() as [Submit];
+    expect(sends()).toHaveLength(LIMITS.submitsInFlight);
+    peer.answer(first, (index) => world.log().submit(first, index));
+    await clock.advance(100);
+    expect(sends()).toHaveLength(LIMITS.submitsInFlight);
+  });
+
   it("resolves an unknown outcome after a restart: what stands in the log is committed [G6]", async () => {
     takeSubmits((_peer, submit) => {
       if (submit.items[0]?.skip === false) world.log().submit(submit, 0);
