@@ -33,6 +33,8 @@ export class NodeProcess {
   readonly #log: string;
   readonly #admin: AdminClient;
   #child: ChildProcess | undefined;
+  /** Somebody has ended it on purpose, and will start it again. */
+  #isEnded = false;
 
   /** `before` is put before its command line: it gets the process to where the node's addresses are. */
   constructor(config: NodeConfig, folder: string, before: readonly string[] = []) {
@@ -65,6 +67,7 @@ export class NodeProcess {
     for (let tries = 1; ; tries++) {
       const log = openSync(this.#log, "a");
       const [command = "", ...args] = [...this.#before, process.execPath, MAIN, "serve", "--config", this.file];
+      this.#isEnded = false;
       this.#child = spawn(command, args, { stdio: ["ignore", log, log] });
       closeSync(log);
       try {
@@ -75,8 +78,10 @@ export class NodeProcess {
     }
   }
 
+  /** Of two faults at once the other one may have ended it: then that one waits for it. */
   async ready(): Promise<void> {
     for (const endMs = clock.monotonicMs() + READY_MS; clock.monotonicMs() < endMs; await pause(POLL_MS)) {
+      if (!this.isRunning && this.#isEnded) return;
       if (!this.isRunning) throw new Error(`${this.name} has ended; ${this.#log} says why`);
       if (await this.#saysReady()) return;
     }
@@ -113,6 +118,7 @@ export class NodeProcess {
   async #end(signal: "SIGKILL" | "SIGTERM"): Promise<number | null> {
     const child = this.#child;
     if (child === undefined || !this.isRunning) return child?.exitCode ?? null;
+    this.#isEnded = true;
     const exit = once(child, "exit") as Promise<[number | null]>;
     child.kill(signal);
     try {
