@@ -8,7 +8,7 @@ export const UNBOUNDED: readonly Mutant[] = [
     patches: [
       {
         file: "src/client/send-window.ts",
-        find: "const room = LIMITS.producerInFlight - this.#sent.size;",
+        find: "const room = Math.max(0, LIMITS.producerInFlight - this.#sent.size);",
         replace: "const room = LIMITS.clientQueueMessages;",
       },
     ],
