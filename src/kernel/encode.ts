@@ -70,9 +70,11 @@ function planField(field: DescField): Write<Values> {
   };
 }
 
-/** What stands for "not set" where the wire does not tell the difference. */
+/** What stands for "not set" where the wire does not tell the difference. -0 is a value: for a double it has bytes of its own. */
 function isZero(value: unknown): boolean {
-  return value === 0 || value === 0n || value === "" || value === false || (value instanceof Uint8Array && value.length === 0);
+  return (
+    Object.is(value, 0) || value === 0n || value === "" || value === false || (value instanceof Uint8Array && value.length === 0)
+  );
 }
 
 /** Writes a field's value with its tag. */

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { file_meridian_v1_admin } from "../../../src/gen/meridian/v1/admin_pb.ts";
 import { file_meridian_v1_client } from "../../../src/gen/meridian/v1/client_pb.ts";
-import { file_meridian_v1_emulation } from "../../../src/gen/meridian/v1/emulation_pb.ts";
+import { ClientRouteSchema, file_meridian_v1_emulation } from "../../../src/gen/meridian/v1/emulation_pb.ts";
 import { file_meridian_v1_peer } from "../../../src/gen/meridian/v1/peer_pb.ts";
 import { EntrySchema, file_meridian_v1_stored } from "../../../src/gen/meridian/v1/stored_pb.ts";
 import { ErrorDetailSchema, file_meridian_v1_types, PayloadSchema } from "../../../src/gen/meridian/v1/types_pb.ts";
@@ -83,6 +83,14 @@ describe("encoding a message", () => {
         expect(Buffer.from(encode(schema, made))).toEqual(wanted);
       }),
       { numRuns: 30 },
+    );
+  });
+
+  it("writes -0, which is no value left out", () => {
+    const values = { rttMs: -0 };
+
+    expect(Buffer.from(encode(ClientRouteSchema, values))).toEqual(
+      Buffer.from(toBinary(ClientRouteSchema, create(ClientRouteSchema, values))),
     );
   });
 
