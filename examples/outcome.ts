@@ -10,6 +10,9 @@ await using client = await connect({ endpoints, sender: "ada" });
 const unknown = new Set(existsSync(file) ? readFileSync(file, "utf8").match(/\S+/g) : []);
 
 function report(what: string, outcome: Outcome): void {
+  // Kept before anybody is told: this process may end at any moment.
+  if (outcome.status === "unknown") unknown.add(outcome.retryKey);
+  writeFileSync(file, [...unknown].join("\n"));
   switch (outcome.status) {
     case "committed": // It stands there for good, for everybody.
       console.log(`${what}: committed as #${outcome.seq}`);
@@ -21,10 +24,8 @@ function report(what: string, outcome: Outcome): void {
       console.log(`${what}: expired, ${outcome.error.message}`);
       break;
     case "unknown": // It may stand there, and sent anew it might stand there twice: keep its key and ask later.
-      unknown.add(outcome.retryKey);
       console.log(`${what}: unknown, ${outcome.retryKey} is kept`);
   }
-  writeFileSync(file, [...unknown].join("\n"));
 }
 
 for (const retryKey of [...unknown]) {
