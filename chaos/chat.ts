@@ -7,8 +7,13 @@ import { parseTranscript, type TranscriptLine } from "../src/verify/transcript.t
 
 const FIXTURES = fileURLToPath(new URL("../test/fixtures/chat", import.meta.url));
 
-/** A folder of chat logs: the one that `MERIDIAN_CHATLOGS` names, or that with the small ones of the tests. */
-export const LOGS = process.env.MERIDIAN_CHATLOGS ?? FIXTURES;
+/** The chat logs in the folder that `MERIDIAN_CHATLOGS` names, or the small ones of the tests. */
+export function logFiles(): readonly string[] {
+  const folder = process.env.MERIDIAN_CHATLOGS ?? FIXTURES;
+  const names = readdirSync(folder).filter((name) => name.endsWith(".log"));
+  if (names.length > 0) return names.map((name) => join(folder, name));
+  throw new Error(`${folder} holds no chat logs: files *.log with lines such as "[12:00] <nick> text"`);
+}
 
 const LINES_A_TURN = 8;
 
@@ -17,10 +22,10 @@ export class Chat {
   readonly #logs: readonly (readonly TranscriptLine[])[];
 
   constructor() {
-    const files = readdirSync(LOGS).filter((file) => file.endsWith(".log"));
-    this.#logs = files.map((file) => parseTranscript(readFileSync(join(LOGS, file))).lines).filter(({ length }) => length > 0);
-    if (this.#logs.length === 0)
-      throw new Error(`${LOGS} holds no chat logs: files *.log with lines such as "[12:00] <nick> text"`);
+    this.#logs = logFiles()
+      .map((file) => parseTranscript(readFileSync(file)).lines)
+      .filter(({ length }) => length > 0);
+    if (this.#logs.length === 0) throw new Error('the chat logs hold no lines such as "[12:00] <nick> text"');
   }
 
   /** The next few lines. */

@@ -3,7 +3,6 @@ import { sleep } from "../src/kernel/timing.ts";
 import { clock } from "./clock.ts";
 import { type Effect, type Fault, leadersMoved, ledBy, type Scene, signsOf } from "./effects.ts";
 import type { GateState } from "./gate.ts";
-import type { NodeProcess } from "./node-process.ts";
 import { LEASE, type World } from "./world.ts";
 
 const LEADER_LOSS_MS = 1.1 * LEASE.ttlMs + 2_000;
@@ -159,13 +158,13 @@ export const FAULTS: readonly Fault[] = [
       struck();
       gate?.shut("cut");
       await sleep(clock, 6_000);
-      const after = await sessionsOf(node);
+      // Of two faults at once the other one may have stopped it, or ended it with all its sessions.
+      await node.ready();
+      const after = node.isRunning ? (await node.status()).sessions : 0;
       gate?.shut("open");
       const what = `cut clients from ${node.name}`;
-      // Of two faults at once the other one may have stopped it.
-      const left = after === undefined ? "it does not answer" : `${after}`;
-      const signs = [`its sessions went from ${before} to ${left}`];
-      return { what, signs, epochs: [], problems: before > 0 && (after ?? 0) === 0 ? [] : ["no session ended"] };
+      const signs = [`its sessions went from ${before} to ${after}`];
+      return { what, signs, epochs: [], problems: before > 0 && after === 0 ? [] : ["no session ended"] };
     },
   },
   {
@@ -232,14 +231,6 @@ async function etcdWayFault({ world, leaders, struck, recovered }: Scene, state:
 
 function shutEtcd(world: World, node: string, state: GateState): void {
   for (const gate of world.etcdGates.get(node) ?? []) gate.shut(state);
-}
-
-/** Undefined when it does not answer. */
-function sessionsOf(node: NodeProcess): Promise<number | undefined> {
-  return node.status().then(
-    ({ sessions }) => sessions,
-    () => undefined,
-  );
 }
 
 /** The node with most sessions, of those that answer. */

@@ -7,7 +7,6 @@ import { Wan } from "../scripts/engines/wan.mjs";
 import { since } from "../scripts/lib.mjs";
 import { SeededRandom } from "../sim/random.ts";
 import { BothEngines } from "../test/support/both-engines.ts";
-import { LOGS } from "./chat.ts";
 import type { Fault } from "./effects.ts";
 import { FAULTS } from "./faults.ts";
 import { figures } from "./figures.ts";
@@ -61,7 +60,7 @@ async function main(): Promise<number> {
     const hasSecond = wan === undefined && !values.replay;
     world = await World.start({ folder: HOME, fsync: true, lease, hasSecond, wan, say });
     say(`${world.nodes.length} nodes serve`);
-    if (values.replay) return (await replayLogs({ world, folder: HOME, logs: LOGS, say })) ? 0 : 1;
+    if (values.replay) return (await replayLogs({ world, folder: HOME, say })) ? 0 : 1;
     const measured = wan === undefined ? {} : { figures: await figures(world, wan, say) };
     const random = new SeededRandom(Number(values.seed));
     const befallen = await chaos({

@@ -1,5 +1,5 @@
 /** Whole chat logs said again over a cluster, as `meridian replay` does, while regions are lost and come back on the way. */
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { chatScript, checkScripts } from "../src/cli/load/chat-script.ts";
 import { Fleet } from "../src/cli/load/fleet.ts";
@@ -11,6 +11,7 @@ import { connect } from "../src/index.ts";
 import { Recorder } from "../src/verify/recorder.ts";
 import { report } from "../src/verify/report.ts";
 import { verifyRecord } from "../src/verify/verdict.ts";
+import { logFiles } from "./chat.ts";
 import { clock } from "./clock.ts";
 import { RegionBreaker } from "./region-breaker.ts";
 import type { World } from "./world.ts";
@@ -26,15 +27,12 @@ export interface ReplayOfLogsOptions {
   readonly world: World;
   /** Where the record goes. */
   readonly folder: string;
-  /** Where the chat logs lie. */
-  readonly logs: string;
   readonly say: (line: string) => void;
 }
 
 /** Answers whether all was said, read everywhere and judged well, with every loss shown to have had an effect. */
-export async function replayLogs({ world, folder, logs, say }: ReplayOfLogsOptions): Promise<boolean> {
-  const files = readdirSync(logs).filter((file) => file.endsWith(".log"));
-  const scripts = checkScripts(files.map((file) => chatScript(file, readFileSync(join(logs, file)), "")));
+export async function replayLogs({ world, folder, say }: ReplayOfLogsOptions): Promise<boolean> {
+  const scripts = checkScripts(logFiles().map((file) => chatScript(file, readFileSync(file), "")));
   const { regions } = world;
   const record = join(folder, "replay.jsonl");
   let isWhole = false;
