@@ -1,5 +1,5 @@
-import { fromBinary } from "@bufbuild/protobuf";
 import { type Payload, PayloadSchema, type Message as WireMessage } from "../gen/meridian/v1/types_pb.ts";
+import { decode } from "../kernel/decode.ts";
 import { encode } from "../kernel/encode.ts";
 import { MeridianError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
@@ -104,7 +104,7 @@ export function messageFromWire(conversation: string, wire: WireMessage): Messag
  */
 function readPayload(bytes: Uint8Array): Pick<Payload, "type" | "body" | "sentAtMs" | "traceparent"> {
   try {
-    return fromBinary(PayloadSchema, bytes);
+    return decode(PayloadSchema, bytes);
   } catch {
     return { type: "", body: bytes, sentAtMs: 0n, traceparent: "" };
   }

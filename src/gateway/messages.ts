@@ -1,5 +1,6 @@
-import { fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type MessageSchema, PayloadSchema } from "../gen/meridian/v1/types_pb.ts";
+import { decode } from "../kernel/decode.ts";
 import { MeridianError } from "../kernel/errors.ts";
 import type { Batch } from "../log/batch.ts";
 
@@ -21,7 +22,7 @@ export function messagesOf(batch: Batch, after: number, through: number): WireMe
 
 function payloadOf(bytes: Uint8Array, seq: number) {
   try {
-    return fromBinary(PayloadSchema, bytes);
+    return decode(PayloadSchema, bytes);
   } catch (cause) {
     throw new MeridianError("CORRUPT", `the payload of seq ${seq} cannot be decoded`, { details: { seq: String(seq) }, cause });
   }

@@ -7,8 +7,8 @@
  * it tells damage from a batch that merely does not chain. The epoch is in neither, so that a later leader can write the
  * same bytes again under its own.
  */
-import { fromBinary } from "@bufbuild/protobuf";
 import { BatchSchema, ContentSchema, type Entry as StoredEntry } from "../gen/meridian/v1/stored_pb.ts";
+import { decode } from "../kernel/decode.ts";
 import { encode } from "../kernel/encode.ts";
 import { MeridianError } from "../kernel/errors.ts";
 import { type Hash, hash128, hashFromBytes, hashToBytes, ROOT_HASH } from "../kernel/hash.ts";
@@ -78,11 +78,11 @@ export function encodeBatch(batch: NewBatch): Batch {
 /** Checks and opens a batch of this conversation. Bodies are views of `bytes`. Throws CORRUPT, never "missing". */
 export function decodeBatch(conversation: string, bytes: Uint8Array): Batch {
   try {
-    const outer = fromBinary(BatchSchema, bytes);
+    const outer = decode(BatchSchema, bytes);
     const hash = contentHash(conversation, outer.content);
     const watermark = { seq: Number(outer.watermarkSeq), hash: hashFromBytes(outer.watermarkHash) };
     if (hashFromBytes(outer.checksum) !== checksum(hash, watermark)) throw new Error("its checksum does not match");
-    const content = fromBinary(ContentSchema, outer.content);
+    const content = decode(ContentSchema, outer.content);
     if (content.entries.length === 0) throw new Error("it has no entries");
     const firstSeq = Number(content.firstSeq);
     return {

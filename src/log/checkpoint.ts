@@ -1,5 +1,5 @@
-import { fromBinary } from "@bufbuild/protobuf";
 import { CheckpointSchema, type DedupState } from "../gen/meridian/v1/stored_pb.ts";
+import { decode } from "../kernel/decode.ts";
 import { encode } from "../kernel/encode.ts";
 import { MeridianError } from "../kernel/errors.ts";
 import { hash128, hashFromBytes, hashToBytes } from "../kernel/hash.ts";
@@ -34,7 +34,7 @@ export function decodeCheckpoint(conversation: string, bytes: Uint8Array): Check
       details: { conversation },
     });
   }
-  const stored = fromBinary(CheckpointSchema, body);
+  const stored = decode(CheckpointSchema, body);
   if (stored.dedup === undefined) throw new MeridianError("CORRUPT", "a checkpoint has no dedup state");
   return {
     watermark: { seq: Number(stored.seq), hash: hashFromBytes(stored.hash) },

@@ -10,9 +10,10 @@
  * new: a producer's counters follow each other without a gap, so a counter at or below its last one was used; and the
  * largest producer id that was ever evicted is kept, below which an unknown producer may be one that was forgotten.
  */
-import { create, fromBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { type DedupProducer, type DedupState, DedupStateSchema } from "../gen/meridian/v1/stored_pb.ts";
 import { PayloadSchema } from "../gen/meridian/v1/types_pb.ts";
+import { decode } from "../kernel/decode.ts";
 import { MeridianError } from "../kernel/errors.ts";
 import { digest64, hash128 } from "../kernel/hash.ts";
 import { LIMITS } from "../kernel/limits.ts";
@@ -264,7 +265,7 @@ function senderDigest(sender: string): bigint {
  */
 function contentDigest({ payload, key }: { readonly payload: Uint8Array; readonly key: Uint8Array }): bigint {
   if (key.length === 0) return digest64(payload);
-  const { type, body } = fromBinary(PayloadSchema, payload);
+  const { type, body } = decode(PayloadSchema, payload);
   return digest64(Buffer.concat([encoder.encode(`${type}\0`), body]));
 }
 

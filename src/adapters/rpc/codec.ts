@@ -1,4 +1,5 @@
-import { type DescMessage, fromBinary, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
+import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import { decode as decodeFrame } from "../../kernel/decode.ts";
 import { encode } from "../../kernel/encode.ts";
 import { type Code, MeridianError } from "../../kernel/errors.ts";
 import type { Duplex } from "../../ports/network.ts";
@@ -6,7 +7,7 @@ import type { Duplex } from "../../ports/network.ts";
 /** Throws `onGarbage` for bytes that are no such message. The message's `bytes` fields are views of the frame. */
 export function decode<D extends DescMessage>(schema: D, frame: Uint8Array, onGarbage: Code): MessageShape<D> {
   try {
-    return fromBinary(schema, frame);
+    return decodeFrame(schema, frame);
   } catch (cause) {
     throw new MeridianError(onGarbage, `a frame is not a valid ${schema.typeName}`, { cause });
   }

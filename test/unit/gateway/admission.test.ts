@@ -62,6 +62,12 @@ describe("checkPayload", () => {
     expect(() => checkPayload(Uint8Array.of((4 << 3) | 2, 1, 0xff), BODY_MAX)).toThrow(invalid);
   });
 
+  it("refuses a tag of six bytes: a leader that opened it, for its key, would fall", () => {
+    const overlong = Uint8Array.of(0x8a, 0x80, 0x80, 0x80, 0x80, 0x00, 1, 97);
+
+    expect(() => checkPayload(overlong, BODY_MAX)).toThrow(invalid);
+  });
+
   it("names the limit of a body, a type or a payload that is too large", () => {
     expect(() => checkPayload(payload({ body: new Uint8Array(BODY_MAX + 1) }), BODY_MAX)).toThrow(tooLarge(BODY_MAX));
     expect(() => checkPayload(payload({ type: "é".repeat(65) }), BODY_MAX)).toThrow(tooLarge(LIMITS.typeBytes));
