@@ -1,4 +1,4 @@
-import { type Client, connect, type Producer } from "../src/index.ts";
+import { type Client, connect, type Outcome, type Producer } from "../src/index.ts";
 import { LIMITS } from "../src/kernel/limits.ts";
 import { saturate } from "./load.ts";
 
@@ -35,24 +35,27 @@ export class Publishers {
   /** With so many sends out in each conversation; answers messages a second that were committed. */
   publish(durationMs: number, out: number): Promise<number> {
     return saturate(this.#conversations * out, durationMs, async (worker) => {
-      await this.#send(worker % this.#producers.length);
+      check(await this.#send(worker % this.#producers.length));
       return 1;
     });
   }
 
   /** One message, alone. */
   async one(): Promise<void> {
-    await this.#send(0);
+    check(await this.#send(0));
   }
 
   close(): Promise<void> {
     return this.#client.close();
   }
 
-  async #send(at: number): Promise<void> {
+  #send(at: number): Promise<Outcome> {
     const chosen = this.#producers[at];
     if (chosen === undefined) throw new Error("there is no such publisher");
-    const outcome = await chosen.producer.send(chosen.conversation, this.#body);
-    if (outcome.status !== "committed") throw new Error(`a send ended ${outcome.status}`);
+    return chosen.producer.send(chosen.conversation, this.#body);
   }
+}
+
+function check({ status }: Outcome): void {
+  if (status !== "committed") throw new Error(`a send ended ${status}`);
 }

@@ -40,24 +40,32 @@ export class Producer {
    * Sends one message and answers how it ended. While the node is out of reach it waits and tries again, up to 20 times and
    * 60 s. Throws only for misuse: INVALID_ARGUMENT, TOO_LARGE.
    */
-  async send(conversation: string, body: Uint8Array | string, options: SendOptions = {}): Promise<Outcome> {
+  send(conversation: string, body: Uint8Array | string, options: SendOptions = {}): Promise<Outcome> {
+    // No async function: as long as a send has no outcome, its frame would take as much memory as everything else of the send.
+    try {
+      return this.#send(conversation, body, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #send(conversation: string, body: Uint8Array | string, options: SendOptions): Promise<Outcome> {
     const sends = this.#sends;
     sends.checkOpen();
     checkConversation(conversation);
     const deadlineMs = checkDeadline(options.deadlineMs ?? LIMITS.sendAgeMs);
     const send = new PendingSend(this.#encode(body, options), sends.clock.monotonicMs() + deadlineMs);
     if (options.signal?.aborted) {
-      return {
-        status: "expired",
-        error: new MeridianError("UNAVAILABLE", "the send was aborted", { cause: options.signal.reason }),
-      };
+      const error = new MeridianError("UNAVAILABLE", "the send was aborted", { cause: options.signal.reason });
+      return Promise.resolve({ status: "expired", error });
     }
     if (!sends.queue.join(send)) {
-      return { status: "rejected", error: new MeridianError("OVERLOADED", "too many sends of this client wait for the node") };
+      const error = new MeridianError("OVERLOADED", "too many sends of this client wait for the node");
+      return Promise.resolve({ status: "rejected", error });
     }
     const outcome = sends.outcomeOf(send, options.signal);
     this.#window(conversation).add(send);
-    return await outcome;
+    return outcome;
   }
 
   #encode(body: Uint8Array | string, options: SendOptions): { payload: Uint8Array; key: Uint8Array } {
