@@ -102,10 +102,14 @@ function batchesBy(
   const bytes = batchOf(messages, BODY_BYTES);
   const seqs = new Seqs();
   return (durationMs: number) =>
-    saturate(inFlight, durationMs, async (worker) => {
-      const conversation = `${name} ${worker % CONVERSATIONS}`;
-      await append(conversation, seqs.take(conversation, messages), bytes);
-      return messages;
+    saturate({
+      inFlight,
+      durationMs,
+      once: (worker) => {
+        const conversation = `${name} ${worker % CONVERSATIONS}`;
+        return append(conversation, seqs.take(conversation, messages), bytes);
+      },
+      messages: () => messages,
     });
 }
 

@@ -1,16 +1,29 @@
-/** Keeps `inFlight` pieces of work under way for `durationMs`. `once` answers how many messages it did; this, how many a second. */
-export async function saturate(inFlight: number, durationMs: number, once: (worker: number) => Promise<number>): Promise<number> {
+export interface Load<T> {
+  /** Pieces of work under way at any time. */
+  readonly inFlight: number;
+  readonly durationMs: number;
+  /** One piece of work. */
+  readonly once: (worker: number) => Promise<T>;
+  /** How many messages a finished piece was. */
+  readonly messages: (done: T) => number;
+}
+
+/**
+ * Keeps work under way for `durationMs`; answers messages a second. Nothing here takes memory for each piece: where thousands
+ * are under way, that would be measured.
+ */
+export async function saturate<T>({ inFlight, durationMs, once, messages }: Load<T>): Promise<number> {
   const startedMs = performance.now();
   const endsAtMs = startedMs + durationMs;
-  let messages = 0;
+  let total = 0;
   const work = async (worker: number) => {
     while (performance.now() < endsAtMs) {
       const done = await once(worker);
-      messages += done;
+      total += messages(done);
     }
   };
   await Promise.all(Array.from({ length: inFlight }, (_, worker) => work(worker)));
-  return (messages / (performance.now() - startedMs)) * 1_000;
+  return (total / (performance.now() - startedMs)) * 1_000;
 }
 
 /** Does `count` pieces of work, `inFlight` at once. */

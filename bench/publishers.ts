@@ -34,15 +34,17 @@ export class Publishers {
 
   /** With so many sends out in each conversation; answers messages a second that were committed. */
   publish(durationMs: number, out: number): Promise<number> {
-    return saturate(this.#conversations * out, durationMs, async (worker) => {
-      check(await this.#send(worker % this.#producers.length));
-      return 1;
+    return saturate({
+      inFlight: this.#conversations * out,
+      durationMs,
+      once: (worker) => this.#send(worker % this.#producers.length),
+      messages: committed,
     });
   }
 
   /** One message, alone. */
   async one(): Promise<void> {
-    check(await this.#send(0));
+    committed(await this.#send(0));
   }
 
   close(): Promise<void> {
@@ -56,6 +58,8 @@ export class Publishers {
   }
 }
 
-function check({ status }: Outcome): void {
+/** How many messages that is. */
+function committed({ status }: Outcome): number {
   if (status !== "committed") throw new Error(`a send ended ${status}`);
+  return 1;
 }

@@ -36,7 +36,9 @@ export async function figures(world: World, wan: Wan, say: (line: string) => voi
       const batch = batchOf(1, BODY_BYTES);
       const bare = `bare ${region}`;
       const write = () => driver.append(bare, seqs.take(bare, 1), batch);
-      for (const once of [write, () => talk.say()]) await saturate(WARM_UP_OUT, WARM_UP_MS, () => once().then(() => 1));
+      for (const once of [write, () => talk.say()]) {
+        await saturate({ inFlight: WARM_UP_OUT, durationMs: WARM_UP_MS, once, messages: () => 1 });
+      }
       const ack = await compareDelays({
         title: `the ack of one message alone that ${region} says`,
         subject: { name: "a client near its leader", once: () => talk.say() },

@@ -53,7 +53,7 @@ export function encodePayload(payload: NewPayload, bodyBytesMax: number): Uint8A
   }
   const { type, traceparent } = payload;
   const content = { type, body, sentAtMs: BigInt(payload.sentAtMs), traceparent };
-  return encode(PayloadSchema, content, (bytes) => Buffer.allocUnsafe(bytes));
+  return encode(PayloadSchema, content, Buffer.allocUnsafe);
 }
 
 /** 1 to 256 bytes; strings are encoded as UTF-8. Throws INVALID_ARGUMENT. */

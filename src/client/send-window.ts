@@ -45,6 +45,8 @@ export interface WindowOptions {
   readonly onIdle: () => void;
 }
 
+const NOBODY: readonly PendingSend[] = [];
+
 export class SendWindow {
   readonly #options: WindowOptions;
   /** By counter; without an outcome, except for refused ones that still need their skip. */
@@ -148,9 +150,10 @@ export class SendWindow {
   outcomes(runs: readonly OutcomeRun[]): void {
     const refusals: [PendingSend, MeridianError][] = [];
     const answered = { messages: 0, bytes: 0 };
-    for (const { counter: first, count, fate } of runs) {
+    for (const { counter, count, fate } of runs) {
+      const first = Number(counter);
       for (let i = 0; i < count; i += 1) {
-        const send = this.#sent.get(Number(first) + i);
+        const send = this.#sent.get(first + i);
         if (send === undefined) continue;
         const awaited = send.awaiting;
         if (awaited > 0) {
@@ -283,8 +286,8 @@ export class SendWindow {
     this.#submitSkips(holes);
   }
 
-  #unused(): PendingSend[] {
-    return this.#hasUnused ? [...this.#sent.values()].filter((send) => send.isUnused) : [];
+  #unused(): readonly PendingSend[] {
+    return this.#hasUnused ? [...this.#sent.values()].filter((send) => send.isUnused) : NOBODY;
   }
 
   #submitSoon(): void {

@@ -15,14 +15,14 @@ export const WIRE = { varint: 0, fixed64: 1, delimited: 2, fixed32: 5 } as const
  */
 export class Forwards {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  /** Other views of the same memory, for those who need them: to make one takes longer than to read a small message. */
+  #view: DataView | undefined;
   #buffer: Buffer | undefined;
   #at = 0;
   #end: number;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#end = bytes.length;
   }
 
@@ -77,11 +77,11 @@ export class Forwards {
   }
 
   fixed64(): bigint {
-    return this.#view.getBigUint64(this.#skip(8), true);
+    return this.#numbers().getBigUint64(this.#skip(8), true);
   }
 
   double(): number {
-    return this.#view.getFloat64(this.#skip(8), true);
+    return this.#numbers().getFloat64(this.#skip(8), true);
   }
 
   /** A view of the same memory. */
@@ -137,6 +137,11 @@ export class Forwards {
     if (bytes > this.#end - begin) throw new Error("it is cut off");
     this.#at = begin + bytes;
     return begin;
+  }
+
+  #numbers(): DataView {
+    this.#view ??= new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length);
+    return this.#view;
   }
 
   #byte(): number {

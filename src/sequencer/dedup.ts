@@ -18,6 +18,7 @@ import { MeridianError } from "../kernel/errors.ts";
 import { digest64, hash128 } from "../kernel/hash.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { Entry } from "../log/batch.ts";
+import { RecentCounters } from "./recent-counters.ts";
 import { RecentMessages } from "./recent-messages.ts";
 
 /** A message that asks for a seq, as far as recognising it goes. */
@@ -54,17 +55,18 @@ interface Producer {
   /** The last counter was given up. The window may have forgotten it, and this must not be. */
   lastVoid: boolean;
   /** The seqs of the counters that stand in the window. */
-  readonly recent: Map<number, number>;
+  readonly recent: RecentCounters;
 }
 
 const VOID_DIGEST = 0n;
+const NEW: Verdict = { kind: "new" };
 const encoder = new TextEncoder();
 
 export class Dedup {
   /** Least recently used first: a Map keeps the order of insertion. */
   readonly #producers = new Map<bigint, Producer>();
-  /** The most recently used one. */
-  #newest: Producer | undefined;
+  /** The most recently used one: mostly it is the next one too, and to look for an id in a Map takes long. */
+  #newest: { readonly id: bigint; readonly producer: Producer } | undefined;
   #evicted = 0n;
   readonly #window = new RecentMessages<Producer>();
   /** By the key's hash: the seq of the last message in the window that carries it. */
@@ -83,12 +85,28 @@ export class Dedup {
         );
       }
     }
-    return candidate.producer === 0n ? { kind: "new" } : this.#judgeCounter(candidate);
+    return candidate.producer === 0n ? NEW : this.#judgeCounter(candidate);
   }
 
   /** Enters consecutive entries of the log. */
   apply(firstSeq: number, firstId: bigint, entries: readonly Entry[]): void {
-    for (let i = 0; i < entries.length; i += 1) this.#enter(firstSeq + i, firstId + BigInt(i), entries[i] as Entry);
+    for (let i = 0; i < entries.length; i += 1) this.enter(firstSeq + i, firstId + BigInt(i), entries[i] as Entry);
+  }
+
+  /** Enters the next entry of the log. */
+  enter(seq: number, id: bigint, entry: Entry): void {
+    const producer = entry.producer === 0n ? undefined : (this.#known(entry.producer) ?? newProducer(entry.sender));
+    const { counter } = entry;
+    this.#forgetOldest();
+    this.#window.push(seq, { id, producer, counter, digest: entry.void ? VOID_DIGEST : contentDigest(entry) });
+    if (entry.key.length > 0 && !entry.void) this.#rememberKey(seq, keyHash(entry.key));
+    if (producer === undefined) return;
+    producer.lastCounter = Number(counter);
+    producer.lastSeq = seq;
+    producer.lastId = id;
+    producer.lastVoid = entry.void;
+    producer.recent.add(producer.lastCounter, seq);
+    this.#use(entry.producer, producer);
   }
 
   snapshot(): DedupState {
@@ -127,7 +145,7 @@ export class Dedup {
       const producer = producers[state.producer[i] as number];
       const counter = state.counter[i] as bigint;
       dedup.#window.push(firstSeq + i, { id, producer, counter, digest: digests.readBigUInt64BE(8 * i) });
-      producer?.recent.set(Number(counter), firstSeq + i);
+      producer?.recent.add(Number(counter), firstSeq + i);
     }
     for (const [i, at] of state.keyIndexes.entries()) {
       dedup.#rememberKey(firstSeq + at, Buffer.from(state.keyHashes.subarray(16 * i, 16 * i + 16)).toString("hex"));
@@ -148,18 +166,18 @@ export class Dedup {
   }
 
   #judgeCounter(candidate: Candidate): Verdict {
-    const producer = this.#producers.get(candidate.producer);
+    const producer = this.#known(candidate.producer);
     if (producer === undefined) {
       if (candidate.producer <= this.#evicted) {
         return refused("PRODUCER_EXPIRED", "this producer was not used for so long that it may have been forgotten");
       }
-      return candidate.counter === 1 ? { kind: "new" } : { kind: "early", wanted: 1 };
+      return candidate.counter === 1 ? NEW : { kind: "early", wanted: 1 };
     }
     if (!belongsTo(producer, candidate.sender)) {
       return refused("PERMISSION_DENIED", "this producer belongs to another sender");
     }
     const wanted = producer.lastCounter + 1;
-    if (candidate.counter === wanted) return { kind: "new" };
+    if (candidate.counter === wanted) return NEW;
     if (candidate.counter > wanted) return { kind: "early", wanted };
     return this.#judgeUsed(candidate, producer);
   }
@@ -180,25 +198,14 @@ export class Dedup {
     return refused("PRODUCER_CONFLICT", `counter ${candidate.counter} stands in the log with other content`);
   }
 
-  #enter(seq: number, id: bigint, entry: Entry): void {
-    const producer = entry.producer === 0n ? undefined : (this.#producers.get(entry.producer) ?? newProducer(entry.sender));
-    const { counter } = entry;
-    this.#forgetOldest();
-    this.#window.push(seq, { id, producer, counter, digest: entry.void ? VOID_DIGEST : contentDigest(entry) });
-    if (entry.key.length > 0 && !entry.void) this.#rememberKey(seq, keyHash(entry.key));
-    if (producer === undefined) return;
-    producer.lastCounter = Number(counter);
-    producer.lastSeq = seq;
-    producer.lastId = id;
-    producer.lastVoid = entry.void;
-    producer.recent.set(producer.lastCounter, seq);
-    this.#use(entry.producer, producer);
+  #known(id: bigint): Producer | undefined {
+    return this.#newest?.id === id ? this.#newest.producer : this.#producers.get(id);
   }
 
   /** Makes it the most recently used one. */
   #use(id: bigint, producer: Producer): void {
-    if (producer === this.#newest) return;
-    this.#newest = producer;
+    if (producer === this.#newest?.producer) return;
+    this.#newest = { id, producer };
     this.#producers.delete(id);
     this.#producers.set(id, producer);
     if (this.#producers.size > LIMITS.dedupProducers) {
@@ -212,9 +219,7 @@ export class Dedup {
   #forgetOldest(): void {
     const seq = this.#window.leaving;
     if (seq === undefined) return;
-    const counters = this.#window.producer(seq)?.recent;
-    const counter = Number(this.#window.counter(seq));
-    if (counters?.get(counter) === seq) counters.delete(counter);
+    this.#window.producer(seq)?.recent.forget(Number(this.#window.counter(seq)), seq);
     const key = this.#keyed.get(seq);
     if (key === undefined) return;
     this.#keyed.delete(seq);
@@ -229,7 +234,7 @@ export class Dedup {
 
 function newProducer(sender: string): Producer {
   const last = { lastCounter: 0, lastSeq: 0, lastId: 0n, lastVoid: false };
-  return { sender: senderDigest(sender), senderName: sender, ...last, recent: new Map() };
+  return { sender: senderDigest(sender), senderName: sender, ...last, recent: new RecentCounters() };
 }
 
 function restoreProducer(stored: DedupProducer): Producer {
@@ -240,7 +245,7 @@ function restoreProducer(stored: DedupProducer): Producer {
     lastSeq: Number(stored.lastSeq),
     lastId: stored.lastId,
     lastVoid: stored.lastVoid,
-    recent: new Map(),
+    recent: new RecentCounters(),
   };
 }
 

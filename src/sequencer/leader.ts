@@ -259,27 +259,28 @@ export class Leader {
       bytes += item.payload.length;
       if (bytes > LIMITS.batchBytes && entries.length > 0) break;
       this.#pending.shift();
-      const at = { seq: firstSeq + entries.length, id: firstId + BigInt(entries.length) };
-      const entry = this.#judge(item, at);
+      const seq = firstSeq + entries.length;
+      const id = firstId + BigInt(entries.length);
+      const entry = this.#judge(item, seq, id);
       if (entry === undefined) continue;
       entries.push(entry);
-      this.#dedup.apply(at.seq, at.id, [entry]);
+      this.#dedup.enter(seq, id, entry);
       const waiting = this.#parking.release(item.producer);
       if (waiting.length > 0) this.#pending.putBack(waiting);
     }
     if (entries.length === 0 && this.#barrierDue()) {
-      this.#dedup.apply(firstSeq, firstId, [BARRIER]);
+      this.#dedup.enter(firstSeq, firstId, BARRIER);
       entries.push(BARRIER);
     }
     return entries;
   }
 
   /** The message's entry at this place, or undefined if it needs none. */
-  #judge(item: Pending, at: { readonly seq: number; readonly id: bigint }): Entry | undefined {
+  #judge(item: Pending, seq: number, id: bigint): Entry | undefined {
     const verdict = this.#dedup.judge(item);
     switch (verdict.kind) {
       case "new":
-        this.#verdicts.place(at.seq, item, { kind: item.skip ? "skipped" : "placed", ...at });
+        this.#verdicts.place(seq, item, { kind: item.skip ? "skipped" : "placed", seq, id });
         return entryOf(item, item.skip);
       case "repeat":
         this.#verdicts.place(verdict.seq, item, {
@@ -289,7 +290,7 @@ export class Leader {
         });
         return undefined;
       case "known-key":
-        this.#verdicts.place(verdict.due ? at.seq : verdict.seq, item, { kind: "placed", seq: verdict.seq, id: verdict.id });
+        this.#verdicts.place(verdict.due ? seq : verdict.seq, item, { kind: "placed", seq: verdict.seq, id: verdict.id });
         return verdict.due ? entryOf(item, true) : undefined;
       case "early":
         this.#parking.park(item, verdict.wanted);

@@ -54,7 +54,7 @@ export class Parking {
 
   /** A counter of this producer got its seq: what waits behind it is judged again, in counter order. */
   release(producer: bigint): readonly Pending[] {
-    const parked = this.#byProducer.get(producer);
+    const parked = this.#size === 0 ? undefined : this.#byProducer.get(producer);
     if (parked === undefined) return NOBODY;
     this.#byProducer.delete(producer);
     for (const entry of parked) {

@@ -38,9 +38,14 @@ export class Verdicts {
       item.fates.settle(item.index, fate);
       return;
     }
-    let at = this.#placements.length;
-    while (at > 0 && (this.#placements[at - 1] as Placement).seq > seq) at -= 1;
-    this.#placements.splice(at, 0, { seq, item, fate });
+    this.#placements.push({ seq, item, fate });
+    // Mostly it is the last one; a known key's place may be an earlier one.
+    for (let at = this.#placements.length - 1; at > 0; at -= 1) {
+      const [before, last] = [this.#placements[at - 1] as Placement, this.#placements[at] as Placement];
+      if (before.seq <= last.seq) return;
+      this.#placements[at - 1] = last;
+      this.#placements[at] = before;
+    }
   }
 
   refuse(item: Pending, error: MeridianError): void {

@@ -16,6 +16,8 @@ export interface TestCassandraOptions {
   readonly settings?: string;
   /** In the topology's order; by default the loopback. */
   readonly sites?: readonly Site[] | undefined;
+  /** What is put before each node's command line. */
+  readonly before?: readonly string[];
   /** Told of the start. */
   readonly say?: (line: string) => void;
 }

@@ -13,6 +13,8 @@ const STOP_MS = 30_000;
 
 /** @type {readonly { readonly host: string, readonly before: readonly string[] }[]} */
 const LOOPBACK = ADDRESSES.map((host) => ({ host, before: [] }));
+/** @type {readonly string[]} */
+const NOTHING = [];
 
 export class Cluster {
   #nodes;
@@ -20,15 +22,16 @@ export class Cluster {
   /**
    * All nodes listen on the same port, for drivers look for the other nodes at the port by which they found the first one; so
    * nodes differ in their addresses. `sites`, in the topology's order: each one's `host`, and `before`, which is put before its
-   * command line to get it there. `settings`: more lines for each node's cassandra.yaml.
+   * command line to get it there. `settings`: more lines for each node's cassandra.yaml. `before`: what is put before every
+   * node's command line.
    */
-  constructor({ folder, sites = LOOPBACK, port = 9042, storagePort = 7000, settings = "" }) {
+  constructor({ folder, sites = LOOPBACK, port = 9042, storagePort = 7000, settings = "", before = NOTHING }) {
     this.folder = folder;
     const { regions } = JSON.parse(readFileSync(join(root, "regions", "topology.json"), "utf8"));
     const members = Object.entries(regions).map(([region, { dataCenter }], index) => ({
       name: `cassandra-${region}`,
       address: sites[index].host,
-      before: sites[index].before,
+      before: [...sites[index].before, ...before],
       dataCenter,
       index,
     }));
