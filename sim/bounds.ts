@@ -38,7 +38,7 @@ export const BOUNDS: readonly Bound[] = [
     what: "the messages of one producer that wait for an earlier one",
     file: "src/sequencer/parking.ts",
     within: "export class Parking {",
-    length: "Math.max(0, ...[...this.#byProducer.values()].map((parked) => parked.length))",
+    length: "Math.max(0, ...[...this.#byProducer.values()].map(({ parked }) => parked.length))",
     limits: ["producerInFlight"],
   },
   {

@@ -85,8 +85,7 @@ export class Conversations implements Leadership {
    */
   async leader(conversation: string, known?: Watermark): Promise<Leader> {
     for (;;) {
-      const slot = this.#slots.get(conversation);
-      if (slot === undefined) return this.#open(conversation, known);
+      const slot = this.#slots.get(conversation) ?? this.#open(conversation, known);
       if (slot.kind !== "closing") return slot.leader;
       await slot.done;
     }
@@ -131,15 +130,13 @@ export class Conversations implements Leadership {
     return error;
   }
 
-  async #open(conversation: string, known: Watermark | undefined): Promise<Leader> {
+  /** Who asked for it waits for the same promise as those who come meanwhile: they go on in the order in which they came. */
+  #open(conversation: string, known: Watermark | undefined): Slot {
     const leader = this.#openUnderTenure(conversation, known);
-    this.#slots.set(conversation, { kind: "opening", leader });
-    try {
-      return await leader;
-    } catch (error) {
-      this.#slots.delete(conversation);
-      throw error;
-    }
+    leader.catch(() => this.#slots.delete(conversation));
+    const slot: Slot = { kind: "opening", leader };
+    this.#slots.set(conversation, slot);
+    return slot;
   }
 
   async #openUnderTenure(conversation: string, known: Watermark | undefined): Promise<Leader> {

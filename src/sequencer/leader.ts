@@ -265,7 +265,7 @@ export class Leader {
       if (entry === undefined) continue;
       entries.push(entry);
       this.#dedup.enter(seq, id, entry);
-      const waiting = this.#parking.release(item.producer);
+      const waiting = this.#parking.release(item.producer, item.counter + 1);
       if (waiting.length > 0) this.#pending.putBack(waiting);
     }
     if (entries.length === 0 && this.#barrierDue()) {

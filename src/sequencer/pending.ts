@@ -79,8 +79,16 @@ export class PendingQueue {
 
   /** To the front again: messages that had to wait for an earlier counter of their producer. */
   putBack(items: readonly Pending[]): void {
-    this.#items = [...items, ...this.#items.slice(this.#head)];
-    this.#head = 0;
+    // Mostly they take the places of those that were taken out last.
+    if (items.length > this.#head) {
+      this.#items = [...items, ...this.#items.slice(this.#head)];
+      this.#head = 0;
+    } else {
+      this.#head -= items.length;
+      items.forEach((item, at) => {
+        this.#items[this.#head + at] = item;
+      });
+    }
     for (const item of items) this.#bytes += item.payload.length;
   }
 

@@ -195,6 +195,30 @@ describe("a leader", () => {
     expect(await clock.until(second)).toMatchObject([{ seq: 2 }]);
   });
 
+  it("cuts full batches when runs come in the wrong order", async () => {
+    const { clock, store, leader } = setUp();
+    const texts = new Array<string>(LIMITS.batchMessages).fill("x");
+    const late = [4, 3, 2].map((nth) => watch(leader.submit(run(1 + (nth - 1) * texts.length, texts))));
+    await clock.advance(0);
+    await clock.until(leader.submit(run(1, texts)));
+    await clock.advance(10);
+    expect(store.appends.map(({ firstSeq }) => firstSeq)).toEqual([1, 129, 257, 385]);
+    expect(late.map(({ state }) => state)).toMatchObject([{ 127: { seq: 512 } }, { 127: { seq: 384 } }, { 127: { seq: 256 } }]);
+  });
+
+  it("lets those wait on whose predecessors come one by one, and names the counter wanted then [G7]", async () => {
+    const { clock, leader } = setUp();
+    const waiting = [5, 4, 9].map((counter) => watch(leader.submit(run(counter, [`${counter}`]))));
+    for (const counter of [1, 2, 3]) {
+      await clock.advance(LIMITS.counterGapWaitMs - 1);
+      await clock.until(leader.submit(run(counter, [`${counter}`])));
+    }
+    await clock.advance(0);
+    expect(waiting.map(({ state }) => state)).toMatchObject([[{ seq: 5 }], [{ seq: 4 }], "waiting"]);
+    await clock.advance(LIMITS.counterGapWaitMs + 100);
+    expect(waiting[2]?.state).toMatchObject([{ kind: "refused", error: { code: "COUNTER_GAP", details: { wanted: "6" } } }]);
+  });
+
   it("refuses a counter whose predecessor does not come, with the counter wanted [G7]", async () => {
     const { clock, leader } = setUp();
     const [fate] = await clock.until(leader.submit(run(3, ["c"])));
