@@ -2,6 +2,7 @@
  * Two that do the same work, measured in turns. A machine that others use too is slower by a factor of two from one minute
  * to the next, so a figure says little and the ratio of two figures of one round says what one wants to know.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { median, quantile } from "./statistics.ts";
 
 export interface Contender {
@@ -40,6 +41,9 @@ export interface Delays {
 /** A runtime compiles what it runs often: the first seconds are no measure of it. */
 const WARM_UP_MS = 5_000;
 
+/** What the one leaves for the log to tidy up shall not take the other's time. */
+const SETTLE_MS = 2_000;
+
 export interface RateContest {
   readonly title: string;
   readonly subject: Contender;
@@ -56,7 +60,10 @@ export async function compareRates({ title, subject, bare, rounds, durationMs, w
     const found = { subject: 0, bare: 0 };
     // Each goes first every other time: what comes second finds other caches and more to compact.
     const order = [["subject", subject] as const, ["bare", bare] as const];
-    for (const [role, each] of round % 2 === 0 ? order : order.reverse()) found[role] = await each.run(durationMs);
+    for (const [role, each] of round % 2 === 0 ? order : order.reverse()) {
+      await sleep(SETTLE_MS);
+      found[role] = await each.run(durationMs);
+    }
     results.push(found);
   }
   const ratios = results.map((round) => round.subject / round.bare);

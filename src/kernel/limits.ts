@@ -153,6 +153,8 @@ export const LIMITS = {
   /** Pauses before all nodes are tried once more. */
   cassandraRetryFirstMs: 50,
   cassandraRetryMaxMs: 500,
+  /** Rows of one partition that leave in one mutation: half of a leader's batches, so that others are on their way meanwhile. */
+  cassandraRowsAtOnce: 4,
   /** Statements that a node has out together: at first, at least, and at most, below what the driver takes for one connection (2,048)… */
   cassandraInFlightFirst: 64,
   cassandraInFlightLeast: 16,

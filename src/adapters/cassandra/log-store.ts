@@ -19,6 +19,7 @@ import type {
   Row,
   StoredCheckpoint,
 } from "../../ports/log-store.ts";
+import { Appends } from "./appends.ts";
 import { Gather } from "./gather.ts";
 import { type RowPosition, readPage } from "./pages.ts";
 import type { CassandraSession, Execution } from "./session.ts";
@@ -59,6 +60,7 @@ export class CassandraLogStore implements LogStore {
   /** Epochs up to which older checkpoints were removed, by conversation. */
   readonly #cleaned = new Map<string, bigint>();
   readonly #cleaning: Background;
+  readonly #appends = new Appends((rows) => this.#append(rows));
   /** A takeover is a burst of claims, and each asks for its mark and raises it. */
   readonly #marksLoaded: Gather<number, ReadonlyMap<number, bigint>>;
   readonly #marksRaised: Gather<readonly unknown[], unknown>;
@@ -79,9 +81,8 @@ export class CassandraLogStore implements LogStore {
     this.#statements = Object.fromEntries(own) as Record<keyof typeof STATEMENTS, string>;
   }
 
-  append({ conversation, firstSeq, epoch, bytes }: Row): Promise<"committed" | "unknown"> {
-    const params = [conversation, bucketOf(firstSeq), BigInt(firstSeq), epoch, asBuffer(bytes)];
-    return this.#settle(this.#session.execute("appending a batch", this.#statements.append, params, APPEND));
+  append(row: Row): Promise<"committed" | "unknown"> {
+    return this.#settle(this.#appends.append(row));
   }
 
   async read(conversation: string, fromSeq: number, { level, limitBytes }: ReadOptions): Promise<Page> {
@@ -127,6 +128,17 @@ export class CassandraLogStore implements LogStore {
 
   async raiseEpochMark(shard: number, epoch: bigint): Promise<void> {
     await this.#marksRaised.call([epoch, epoch, shard]);
+  }
+
+  #append(rows: readonly Row[]): Promise<unknown> {
+    const all = rows.map(({ conversation, firstSeq, epoch, bytes }) => {
+      return [conversation, bucketOf(firstSeq), BigInt(firstSeq), epoch, asBuffer(bytes)];
+    });
+    const [only, ...others] = all;
+    if (only === undefined || others.length > 0) {
+      return this.#session.executeAll("appending batches", this.#statements.append, all, APPEND);
+    }
+    return this.#session.execute("appending a batch", this.#statements.append, only, APPEND);
   }
 
   async #loadMarks(): Promise<ReadonlyMap<number, bigint>> {
