@@ -98,12 +98,7 @@ export const FAULTS: readonly Fault[] = [
     name: "etcd-member-killed",
     does: "kill -9 of a member of etcd that does not lead, for 10 s",
     pairs: true,
-    run: async (scene) => {
-      const { etcd } = scene.world.engines;
-      const leader = await etcd.leader();
-      const member = etcd.names.find((name) => name !== leader) ?? leader;
-      return etcdFault(scene, [member], 10_000);
-    },
+    run: async (scene) => etcdFault(scene, [await mostUsedFollower(scene.world)], 10_000),
   },
   {
     name: "etcd-leader-killed",
@@ -217,6 +212,22 @@ async function etcdFault({ world, struck }: Scene, members: readonly string[], l
   await sleep(clock, world.lease.ttlMs);
   const names = ["etcd.suspected", "watch.cut", "lease.renewal-missed", "lease.ended"];
   return signsOf(`killed ${members.join(", ")} for ${lastsMs} ms`, before, await world.counters(), names);
+}
+
+/** The member that does not lead and that nodes ask most: the end of one that nobody asks would not be seen. */
+async function mostUsedFollower(world: World): Promise<string> {
+  const { etcd } = world.engines;
+  const leader = await etcd.leader();
+  const bytes = () => {
+    const gates = [...world.etcdGates.values()].flat();
+    return etcd.endpoints.map((endpoint) => gates.reduce((sum, gate) => sum + (gate.target === endpoint ? gate.bytes : 0), 0));
+  };
+  const before = bytes();
+  await sleep(clock, 2 * world.lease.renewMs);
+  const after = bytes();
+  const asked = etcd.names.map((name, at) => ({ name, by: (after[at] ?? 0) - (before[at] ?? 0) }));
+  const followers = asked.filter(({ name }) => name !== leader).sort((a, b) => b.by - a.by);
+  return followers[0]?.name ?? leader;
 }
 
 async function etcdWayFault({ world, leaders, struck, recovered }: Scene, state: GateState): Promise<Effect> {

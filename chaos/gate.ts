@@ -15,10 +15,15 @@ interface Passage {
 /** A door in front of a server on this machine that can be shut in several ways, for whoever is told of the door only. */
 export class Gate {
   readonly #server: Server;
+  /** What is behind it, as `host:port`. */
+  readonly target: string;
   readonly #passages = new Set<Passage>();
   #state: GateState = "open";
 
-  private constructor(target: { readonly host: string; readonly port: number }) {
+  private constructor(address: string) {
+    this.target = address;
+    const colon = address.lastIndexOf(":");
+    const target = { host: address.slice(0, colon), port: Number(address.slice(colon + 1)) };
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (near) => {
       if (this.#state === "cut") near.resetAndDestroy();
       else this.#pass(near, connect({ ...target, allowHalfOpen: true, noDelay: true }));
@@ -27,8 +32,7 @@ export class Gate {
 
   /** `target` is `host:port`. */
   static async open(target: string): Promise<Gate> {
-    const colon = target.lastIndexOf(":");
-    const gate = new Gate({ host: target.slice(0, colon), port: Number(target.slice(colon + 1)) });
+    const gate = new Gate(target);
     await new Promise<void>((resolve, reject) => {
       gate.#server.once("error", reject);
       gate.#server.listen(0, "127.0.0.1", resolve);
@@ -38,6 +42,11 @@ export class Gate {
 
   get address(): string {
     return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** How much has come in by the connections that there are. */
+  get bytes(): number {
+    return [...this.#passages].reduce((sum, { near }) => sum + near.bytesRead, 0);
   }
 
   shut(state: GateState): void {
