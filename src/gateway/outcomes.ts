@@ -27,7 +27,7 @@ export function outcomeRuns(settled: readonly Settled[]): MessageInitShape<typeo
   const runs: Run[] = [];
   for (const { firstCounter, count, result } of settled) {
     if (result.kind === "failed") join(runs, firstCounter, { kind: "refused", error: result.error }, count);
-    else result.fates.forEach((fate, i) => join(runs, firstCounter + i, fate, 1));
+    else for (const [i, fate] of result.fates.entries()) join(runs, firstCounter + i, fate, 1);
   }
   return runs.map((run) => ({ counter: BigInt(run.counter), count: run.count, fate: fateToWire(run.fate) }));
 }
