@@ -56,10 +56,10 @@ export const BOUNDS: readonly Bound[] = [
     limits: ["dedupProducers"],
   },
   {
-    what: "the messages that are remembered by their producers",
-    file: "src/sequencer/dedup.ts",
-    within: "export class Dedup {",
-    length: "[...this.#producers.values()].reduce((sum, { recent }) => sum + recent.size, 0)",
+    what: "the counters that are remembered of a producer",
+    file: "src/sequencer/recent-counters.ts",
+    within: "export class RecentCounters {",
+    length: "this.#seqs.length - this.#head",
     limits: ["dedupMessages"],
   },
   {
