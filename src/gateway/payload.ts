@@ -1,4 +1,5 @@
-import { Forwards, WIRE } from "../kernel/forwards.ts";
+import { Forwards } from "../kernel/forwards.ts";
+import { WIRE } from "../kernel/wire-type.ts";
 
 /**
  * A look over a serialized Payload: what it has, and whether every reader's decoder will take it.

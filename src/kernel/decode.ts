@@ -6,7 +6,8 @@
  */
 import { create, type DescField, type DescMessage, type MessageShape, ScalarType } from "@bufbuild/protobuf";
 import { MeridianError } from "./errors.ts";
-import { Forwards, WIRE } from "./forwards.ts";
+import { Forwards } from "./forwards.ts";
+import { WIRE, wireTypeOf } from "./wire-type.ts";
 
 type Values = Record<string, unknown>;
 type Take = (from: Forwards) => unknown;
@@ -177,11 +178,6 @@ function planMap(field: DescField & { fieldKind: "map" }): TakeField {
 
 function check(field: DescField, wireType: number, expected: number): void {
   if (wireType !== expected) throw new Error(`its field ${field.number} has the wrong type`);
-}
-
-function wireTypeOf(type: ScalarType): number {
-  if (type === ScalarType.STRING || type === ScalarType.BYTES) return WIRE.delimited;
-  return type === ScalarType.FIXED64 || type === ScalarType.DOUBLE ? WIRE.fixed64 : WIRE.varint;
 }
 
 /** The types that our protocol uses. */

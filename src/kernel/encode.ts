@@ -10,12 +10,12 @@
 import { type DescField, type DescMessage, type MessageInitShape, ScalarType } from "@bufbuild/protobuf";
 import { Backwards } from "./backwards.ts";
 import { MeridianError } from "./errors.ts";
+import { WIRE, wireTypeOf } from "./wire-type.ts";
 
 type Values = Readonly<Record<string, unknown>>;
 type Write<T> = (value: T) => void;
 
 const IMPLICIT = 2;
-const DELIMITED = 2;
 
 /** All encoding shares this memory: nothing is awaited between a message's first byte and its last. */
 const out = new Backwards();
@@ -126,7 +126,7 @@ function each(write: Write<unknown>): Write<unknown> {
 
 /** Puts a length and a tag before what `write` writes. */
 function within(number: number, write: Write<unknown>): Write<unknown> {
-  const tag = (number << 3) | DELIMITED;
+  const tag = (number << 3) | WIRE.delimited;
   return (value) => {
     const before = out.size;
     write(value);
@@ -136,8 +136,8 @@ function within(number: number, write: Write<unknown>): Write<unknown> {
 }
 
 function tagged(number: number, type: ScalarType, write: Write<unknown>): Write<unknown> {
-  if (type === ScalarType.STRING || type === ScalarType.BYTES) return within(number, write);
-  const wireType = type === ScalarType.FIXED64 || type === ScalarType.DOUBLE ? 1 : 0;
+  const wireType = wireTypeOf(type);
+  if (wireType === WIRE.delimited) return within(number, write);
   const tag = (number << 3) | wireType;
   return (value) => {
     write(value);

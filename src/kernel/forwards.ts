@@ -1,3 +1,5 @@
+import { WIRE } from "./wire-type.ts";
+
 const TAG_BYTES = 5;
 const UINT32_MAX = 2 ** 32 - 1;
 /** So many bytes of a varint, of seven bits each, are exact in a number. */
@@ -5,9 +7,6 @@ const EXACT_BYTES = 7;
 const VARINT_BYTES = 10;
 const NOTHING = new Uint8Array();
 const strict = new TextDecoder("utf-8", { fatal: true });
-
-/** How a field's value stands on the wire. */
-export const WIRE = { varint: 0, fixed64: 1, delimited: 2, fixed32: 5 } as const;
 
 /**
  * The bytes of a message, read from the first to the last. Whatever is wrong with them throws an Error that says what. It refuses

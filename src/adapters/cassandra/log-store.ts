@@ -134,11 +134,11 @@ export class CassandraLogStore implements LogStore {
     const all = rows.map(({ conversation, firstSeq, epoch, bytes }) => {
       return [conversation, bucketOf(firstSeq), BigInt(firstSeq), epoch, asBuffer(bytes)];
     });
-    const [only, ...others] = all;
-    if (only === undefined || others.length > 0) {
-      return this.#session.executeAll("appending batches", this.#statements.append, all, APPEND);
+    const [first] = all;
+    if (first !== undefined && all.length === 1) {
+      return this.#session.execute("appending a batch", this.#statements.append, first, APPEND);
     }
-    return this.#session.execute("appending a batch", this.#statements.append, only, APPEND);
+    return this.#session.executeAll("appending batches", this.#statements.append, all, APPEND);
   }
 
   async #loadMarks(): Promise<ReadonlyMap<number, bigint>> {
