@@ -89,6 +89,10 @@ export const LIMITS = {
   preparationsAtOnce: 32,
   /** Shards that are handed over together: few, for each conversation in them stalls until all that was begun with it is done. */
   handoversAtOnce: 8,
+  /** Those in which nothing is led, each after a rest: 80 a second at most, so that they cost the others little… */
+  idleHandoversAtOnce: 4,
+  /** …and 128 of them are gone in some seconds, also where the coordinator answers after 150 ms. */
+  idleHandoverRestMs: 50,
   /** etcd's default `--max-txn-ops`: guards, and puts + deletes + ranges, of one transaction. */
   coordinatorTxnOperations: 128,
   /** Keys and values of one transaction: below etcd's default `--max-request-bytes` of 1.5 MiB, which counts the rest too. */

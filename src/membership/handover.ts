@@ -20,10 +20,15 @@ export interface HandoverOptions {
  * Gives a shard to another node without waiting for a lease to end: seal, drain, transfer. From the moment the transfer is
  * sent nothing is acked under the claim. If its outcome is unknown it may land at any later time, so the shard key is put
  * to itself under the same guard: either it is ours with a new revision, a new claim, or the other's.
+ *
+ * A node that joins or leaves moves hundreds of shards, and conversations are led in a few of them. All at once they keep
+ * the coordinator, the log and the new owner's processor busy for a second, and the few stall that long. So those in use go
+ * at once, and the idle ones follow at a measured pace: until its turn comes, an idle shard stays with its owner and serves.
  */
 export class Handover {
   readonly #options: HandoverOptions;
   readonly #slots = new Slots(LIMITS.handoversAtOnce);
+  readonly #idleSlots = new Slots(LIMITS.idleHandoversAtOnce);
 
   constructor(options: HandoverOptions) {
     this.#options = options;
@@ -31,7 +36,7 @@ export class Handover {
 
   /** Answers true when the shard is the other's; else it stays, under this claim or a new one, or was lost. */
   give(claim: HeldClaim, to: Owner): Promise<boolean> {
-    return this.#slots.run(async () => {
+    return this.#inTurn(claim, async () => {
       if (!claim.ready || claim.sealed) return false;
       claim.sealed = true;
       const drained = await this.#drain(claim);
@@ -52,7 +57,7 @@ export class Handover {
 
   /** The node is leaving: to the successor if there is one, else the key is deleted. What stays ends with the lease. */
   leave(claim: HeldClaim, successor: Owner | undefined): Promise<void> {
-    return this.#slots.run(async () => {
+    const work = async () => {
       claim.sealed = true;
       if (claim.ready) await this.#drain(claim);
       if (!claim.open) return;
@@ -60,6 +65,15 @@ export class Handover {
       const { shardKeys } = this.#options;
       const outcome = successor === undefined ? "not-applied" : await shardKeys.transfer(claim, successor);
       if (outcome === "not-applied" && claim.held) await shardKeys.remove(claim.guard);
+    };
+    return successor === undefined ? this.#slots.run(work) : this.#inTurn(claim, work);
+  }
+
+  #inTurn<T>(claim: HeldClaim, work: () => Promise<T>): Promise<T> {
+    if (claim.inUse) return this.#slots.run(work);
+    return this.#idleSlots.run(async () => {
+      await sleep(this.#options.ground.clock, LIMITS.idleHandoverRestMs);
+      return work();
     });
   }
 

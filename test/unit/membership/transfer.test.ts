@@ -91,25 +91,47 @@ describe("shards of a region", () => {
     await cluster.started("eu", "b");
     await cluster.clock.advance(3_000);
     const mine = a.membership.shards().map((name) => Number(name.split("/")[1]));
-    const last = mine.slice(-2);
-    for (const shard of last) await cluster.tenure(a, cluster.conversation("eu", shard));
-    let [draining, most] = [0, 0];
-    const besides: number[] = [];
+    const inUse = mine.slice(-12);
+    for (const shard of inUse) await cluster.tenure(a, cluster.conversation("eu", shard));
+    let draining: number[] = [];
+    const together: number[][] = [];
     a.drain = async ({ shard }) => {
-      draining += 1;
-      most = Math.max(most, draining);
+      draining = [...draining, shard];
+      together.push(draining);
       await sleep(cluster.clock, 10);
-      if (last.includes(shard)) besides.push(draining);
-      draining -= 1;
+      draining = draining.filter((other) => other !== shard);
       return "drained";
     };
     a.drained.length = 0;
     await cluster.clock.until(a.membership.stop());
-    expect(a.drained.slice(0, 2).map(({ shard }) => shard)).toEqual(last);
+    expect(a.drained.slice(0, 12).map(({ shard }) => shard)).toEqual(inUse);
     expect(a.drained).toHaveLength(mine.length);
-    expect(most).toBe(LIMITS.handoversAtOnce);
-    // Until those two are given, no other is begun with.
-    expect(Math.max(...besides)).toBe(2);
+    const [busy, idle] = [together.slice(0, 12), together.slice(12)];
+    expect(Math.max(...busy.map(({ length }) => length))).toBe(LIMITS.handoversAtOnce);
+    expect(Math.max(...idle.map(({ length }) => length))).toBe(LIMITS.idleHandoversAtOnce);
+    // Until those in use are given, no other is begun with.
+    expect(idle.flat().filter((shard) => inUse.includes(shard))).toEqual([]);
+  });
+
+  it("go to a node that joins at once where conversations are led, and at a pace where none are", async () => {
+    const cluster = new Cluster({ regions: ["eu"], shards: 128 });
+    const a = await cluster.started("eu", "a");
+    const shards = Array.from({ length: 128 }, (_, shard) => shard);
+    for (const shard of shards.slice(-24)) await cluster.tenure(a, cluster.conversation("eu", shard));
+    const begun: { readonly shard: number; readonly atMs: number }[] = [];
+    a.drain = ({ shard }) => {
+      begun.push({ shard, atMs: cluster.clock.monotonicMs() });
+      return Promise.resolve("drained");
+    };
+    const b = await cluster.started("eu", "b");
+    await cluster.clock.advance(5_000);
+    expect(begun.length).toBe(b.membership.shards().length);
+    const [busy, idle] = [begun.filter(({ shard }) => shard >= 104), begun.filter(({ shard }) => shard < 104)];
+    expect(busy.length).toBeGreaterThan(0);
+    expect(begun.slice(0, busy.length)).toEqual(busy);
+    const within = (ms: number) => idle.filter(({ atMs }) => atMs < (idle[0]?.atMs ?? 0) + ms).length;
+    expect(within(LIMITS.idleHandoverRestMs)).toBe(LIMITS.idleHandoversAtOnce);
+    expect(within(4 * LIMITS.idleHandoverRestMs)).toBeLessThanOrEqual(4 * LIMITS.idleHandoversAtOnce);
   });
 
   it("are given up by a node that stops and has no other", async () => {
