@@ -164,11 +164,10 @@ function planMap(field: DescField & { fieldKind: "map" }): TakeField {
       const tag = from.tag();
       const part = (tag >>> 3) - 1;
       const take = takes[part];
-      if (take === undefined) from.skip(tag & 7);
-      else {
-        check(field, tag & 7, wireTypeOf(types[part] as ScalarType));
-        pair[part] = take(from);
-      }
+      // The library does not skip what it does not know here, but takes its value for the next field.
+      if (take === undefined) throw new Error(`its field ${field.number} has more than keys and values`);
+      check(field, tag & 7, wireTypeOf(types[part] as ScalarType));
+      pair[part] = take(from);
     }
     from.leave(outer);
     // To "__proto__" JavaScript assigns no text and no number, and so neither does the library.

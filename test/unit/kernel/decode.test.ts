@@ -124,6 +124,13 @@ describe("decoding a message", () => {
     expect(() => decode(PayloadSchema, Uint8Array.from(bytes))).toThrow(/^it/);
   });
 
+  it("refuses an entry of a map with more than a key and a value, whose value the library would misread", () => {
+    const more = (number: number) => [(5 << 3) | 2, 6, (1 << 3) | 2, 1, 97, (number << 3) | 2, 1, 98];
+
+    expect(decode(ErrorDetailSchema, Uint8Array.from(more(2))).details).toEqual({ a: "b" });
+    expect(() => decode(ErrorDetailSchema, Uint8Array.from(more(3)))).toThrow("more than keys and values");
+  });
+
   it("refuses an inner message that goes beyond its outer one", () => {
     const inner = [(4 << 3) | 2, 4, (1 << 3) | 2, 3, 97, 98];
 
