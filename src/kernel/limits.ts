@@ -123,6 +123,8 @@ export const LIMITS = {
   coordinatorPageKeys: 1_000,
   /** Moved conversations of other nodes' shards whose home a node remembers; beyond it, it forgets them all and asks again. */
   homesRemembered: 100_000,
+  /** Who asks for a conversation whose shard is prepared or handed over waits so long before it is told to ask again. */
+  claimWaitMs: 1_000,
   /** A shard whose conversations cannot be drained within this keeps its owner for now. */
   drainMs: 10_000,
   /** A stopping node that has not handed everything over within this ends without: its lease ends by itself. */

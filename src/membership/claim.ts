@@ -44,10 +44,9 @@ export class HeldClaim implements Claim {
    * it. The duty to settle it lies here and not with the object that sent it: it may have been let go.
    */
   readonly doubts = new Map<string, number>();
-  /** Hand-over has begun: no new tenures, no new sends. */
-  sealed = false;
   /** A transfer or deletion of the shard key is on its way: from here on nothing is acked. */
   handedOver = false;
+  #handover: Deferred<void> | undefined;
   readonly #tenures = new Map<string, Releasable>();
   #state: "preparing" | "ready" | "gone" = "preparing";
 
@@ -74,6 +73,16 @@ export class HeldClaim implements Claim {
     return this.#state === "ready" && this.held;
   }
 
+  /** Hand-over has begun: no new tenures, no new sends. */
+  get sealed(): boolean {
+    return this.#handover !== undefined;
+  }
+
+  /** Settles when the hand-over is over, if one has begun: then the claim is gone or goes on. */
+  get handover(): Promise<void> {
+    return this.#handover?.promise ?? Promise.resolve();
+  }
+
   /** Are conversations led under it? */
   get inUse(): boolean {
     return this.#tenures.size > 0;
@@ -96,6 +105,16 @@ export class HeldClaim implements Claim {
   letGo(): void {
     this.#state = "gone";
     this.prepared.resolve();
+    this.#handover?.resolve();
+  }
+
+  seal(): void {
+    this.#handover ??= new Deferred();
+  }
+
+  unseal(): void {
+    this.#handover?.resolve();
+    this.#handover = undefined;
   }
 
   /** At most one tenure of a conversation is open: the newest. */

@@ -38,7 +38,7 @@ export class Handover {
   give(claim: HeldClaim, to: Owner): Promise<boolean> {
     return this.#inTurn(claim, async () => {
       if (!claim.ready || claim.sealed) return false;
-      claim.sealed = true;
+      claim.seal();
       const drained = await this.#drain(claim);
       if (!claim.open) return false;
       if (drained) {
@@ -50,7 +50,7 @@ export class Handover {
         if (outcome !== "not-applied") return false;
       }
       claim.handedOver = false;
-      claim.sealed = false;
+      claim.unseal();
       return false;
     });
   }
@@ -58,7 +58,7 @@ export class Handover {
   /** The node is leaving: to the successor if there is one, else the key is deleted. What stays ends with the lease. */
   leave(claim: HeldClaim, successor: Owner | undefined): Promise<void> {
     const work = async () => {
-      claim.sealed = true;
+      claim.seal();
       if (claim.ready) await this.#drain(claim);
       if (!claim.open) return;
       claim.handedOver = true;

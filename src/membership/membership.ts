@@ -221,8 +221,8 @@ export class Membership {
 
   /**
    * The right to lead this conversation now; it ends the one that was given out before. Throws NOT_LEADER with
-   * `details.home` and, where known, `details.leader`; UNAVAILABLE while the shard is prepared or handed over, or there is
-   * no lease; CORRUPT for an unreadable home key.
+   * `details.home` and, where known, `details.leader`; UNAVAILABLE when the shard is prepared or handed over for long, or
+   * there is no lease; CORRUPT for an unreadable home key.
    */
   tenure(conversation: string): Promise<Tenure> {
     return this.#tenures.tenure(conversation);
@@ -258,7 +258,7 @@ export class Membership {
   }
 
   #obstacle(): string | undefined {
-    if (this.state.kind === "left") return "this node is leaving the cluster";
+    // A node that is leaving leads what it has not handed over yet.
     return this.#sessions.present === undefined ? "this node has no lease" : undefined;
   }
 

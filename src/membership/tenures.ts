@@ -1,5 +1,7 @@
 import { MeridianError } from "../kernel/errors.ts";
+import { LIMITS } from "../kernel/limits.ts";
 import { checkConversation, shardOf } from "../kernel/names.ts";
+import { withDeadline } from "../kernel/timing.ts";
 import type { HeldClaim } from "./claim.ts";
 import { type Ground, HomeKey } from "./home-key.ts";
 import type { Shards } from "./shards.ts";
@@ -47,11 +49,16 @@ export class Tenures {
     return known ? { home, shard, leader } : { home, shard };
   }
 
-  /** Throws NOT_LEADER with `details.home` and, where known, `details.leader`; UNAVAILABLE; CORRUPT; INVALID_ARGUMENT. */
+  /**
+   * Waits while its shard is prepared or handed over: whoever asked could only ask again, and would be late each time. Throws
+   * NOT_LEADER with `details.home` and, where known, `details.leader`; UNAVAILABLE; CORRUPT; INVALID_ARGUMENT.
+   */
   async tenure(conversation: string): Promise<Tenure> {
     checkConversation(conversation);
     const { ground, shards, shardCount, obstacle } = this.#options;
     const shard = shardOf(conversation, shardCount);
+    // Only here: a hand-over waits for those who have come before it, so they must not wait for it.
+    await this.#handedOver(conversation, shard);
     for (let round = 0; round < ROUNDS_MAX; round += 1) {
       const hindered = obstacle();
       if (hindered !== undefined) throw unavailable(conversation, hindered);
@@ -64,7 +71,8 @@ export class Tenures {
       if (claim.sealed) throw unavailable(conversation, "its shard is being handed over");
       if (!claim.ready) {
         this.#options.hurry(claim);
-        throw unavailable(conversation, "its shard is being prepared");
+        if (!(await this.#within(claim.prepared.promise))) throw unavailable(conversation, "its shard is being prepared");
+        continue;
       }
       const key = new HomeKey(ground, claim, conversation);
       if (!key.certain) {
@@ -77,6 +85,19 @@ export class Tenures {
       if (renewed !== undefined) return renewed;
     }
     throw unavailable(conversation, "who leads it changed too often just now");
+  }
+
+  async #handedOver(conversation: string, shard: number): Promise<void> {
+    const claim = this.#options.shards.claim(this.#home(conversation, shard), shard);
+    if (claim?.sealed === true) await this.#within(claim.handover);
+  }
+
+  /** False: it has not come about within the time that a caller may be kept waiting. */
+  #within(what: Promise<void>): Promise<boolean> {
+    return withDeadline(this.#options.ground.clock, LIMITS.claimWaitMs, "a claim", what).then(
+      () => true,
+      () => false,
+    );
   }
 
   #home(conversation: string, shard: number): string {

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { Deferred } from "../../../src/kernel/deferred.ts";
+import { MeridianError } from "../../../src/kernel/errors.ts";
 import { LIMITS } from "../../../src/kernel/limits.ts";
 import { sleep } from "../../../src/kernel/timing.ts";
 import { keys } from "../../../src/membership/keys.ts";
@@ -37,6 +39,18 @@ async function scene(): Promise<Scene> {
   const number = Number(shard.split("/")[1]);
   const tenure = await cluster.tenure(a, cluster.conversation("eu", number));
   return { cluster, a, a2: cluster.node("eu", "a2"), key: keys.shard("eu", number), tenure };
+}
+
+/** The other node joins, and the drain of the shard that it is to have has begun and goes on for 400 ms. */
+function drainBegun(it: Scene, end: "drained" | "failed"): Promise<void> {
+  const begun = new Deferred<void>();
+  it.a.drain = async (claim) => {
+    if (claim === it.tenure.claim) begun.resolve();
+    await sleep(it.cluster.clock, 400);
+    return end;
+  };
+  void it.a2.membership.start();
+  return it.cluster.clock.until(begun.promise);
 }
 
 async function expectOneLeader(it: Scene, leader: TestNode): Promise<Tenure> {
@@ -134,6 +148,23 @@ describe("shards of a region", () => {
     expect(within(4 * LIMITS.idleHandoverRestMs)).toBeLessThanOrEqual(4 * LIMITS.idleHandoversAtOnce);
   });
 
+  it("are led by a node that stops until they are handed over", async () => {
+    const cluster = new Cluster({ regions: ["eu"], shards: 128 });
+    const a = await cluster.started("eu", "a");
+    const b = await cluster.started("eu", "b");
+    await cluster.clock.advance(3_000);
+    const last = a.membership.shards().at(-1)?.split("/")[1];
+    const talk = cluster.conversation("eu", Number(last));
+    const stopped = a.membership.stop();
+    await cluster.clock.advance(100);
+    const tenure = await cluster.tenure(a, talk);
+    expect(tenure.look()).toBe(true);
+    await cluster.clock.until(stopped);
+    expect(tenure.look()).toBe(false);
+    await cluster.clock.advance(100);
+    expect((await cluster.tenure(b, talk)).epoch).toBeGreaterThan(tenure.epoch);
+  });
+
   it("are given up by a node that stops and has no other", async () => {
     const cluster = new Cluster({ regions: ["eu"], shards: 4 });
     const a = await cluster.started("eu", "a");
@@ -184,6 +215,27 @@ describe("a transfer", () => {
     for (const end of ends) end();
     await it.cluster.clock.until(sent.sent);
     expect(it.tenure.look()).toBe(false);
+  });
+
+  it("makes who asks meanwhile wait, and tells the new leader in the moment in which it is known", async () => {
+    const it = await scene();
+    await drainBegun(it, "drained");
+    const asked = it.a.membership.tenure(it.tenure.conversation).catch((error: unknown) => MeridianError.from(error));
+    let answered = false;
+    void asked.then(() => {
+      answered = true;
+    });
+    await it.cluster.clock.advance(300);
+    expect(answered).toBe(false);
+    expect(await it.cluster.clock.until(asked)).toMatchObject({ code: "NOT_LEADER", details: { leader: it.a2.address } });
+    expect(it.a.lost).toContain(it.tenure.claim);
+  });
+
+  it("that is refused leaves who asked meanwhile with the claim that goes on", async () => {
+    const it = await scene();
+    await drainBegun(it, "failed");
+    const again = await it.cluster.tenure(it.a, it.tenure.conversation);
+    expect(again.claim).toBe(it.tenure.claim);
   });
 
   it("is guarded by the claim, and holds the receiver's lease", async () => {
