@@ -6,19 +6,12 @@ import { SystemClock } from "../src/adapters/system/clock.ts";
 import { SystemRandom } from "../src/adapters/system/random.ts";
 import { ConsoleTelemetry } from "../src/adapters/system/telemetry.ts";
 import { BothEngines } from "../test/support/both-engines.ts";
-import { type CassandraPlace, TestCassandra } from "../test/support/cassandra.ts";
+import { type CassandraPlace, TestCassandra, YIELDING } from "../test/support/cassandra.ts";
 import { EtcdCluster } from "../test/support/etcd.ts";
 
 export const KEYSPACE = "bench";
 
 const HOME = join(home, "bench");
-
-/**
- * Cassandra has the lowest priority. Its threads wait for work awake, so it takes whatever part of the processor it can get,
- * and of the others that share this machine only that part would be measured. Linux counts priorities within a session; that
- * of a session stands in `autogroup`, where there is one.
- */
-const YIELDING = ["sh", "-c", '{ echo 19 > /proc/self/autogroup; } 2>/dev/null; exec nice -n 19 "$@"', "sh"];
 
 /** For an end before the end, also while they start: servers would go on without the program that started them. */
 export function closeEngines(): Promise<void> {

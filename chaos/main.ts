@@ -20,6 +20,8 @@ import { LEASE, World } from "./world.ts";
 const EVERY_MS = 400;
 /** …and 240 over a wide area, whose every packet costs the same processor. */
 const WAN_EVERY_MS = 1_000;
+/** Servers that have just started compile what they run, and take half of the processor for it. */
+const WARM_UP_MS = 30_000;
 const HOME = fileURLToPath(new URL("../.engines/chaos", import.meta.url));
 
 const { values } = parseArgs({
@@ -70,6 +72,7 @@ async function main(): Promise<number> {
       homes: wan === undefined ? world.regions : world.regions.slice(0, -1),
       faults: faultsHere().filter(({ name }) => wanted?.includes(name) ?? true),
       everyMs: wan === undefined ? EVERY_MS : WAN_EVERY_MS,
+      warmUpMs: WARM_UP_MS,
       pairsUntilMs: Number(values.minutes) * 60_000,
       random: () => random.u32() / 2 ** 32,
       say,

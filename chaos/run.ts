@@ -32,6 +32,8 @@ export interface ChaosOptions {
   readonly pairsUntilMs: number;
   /** Between two turns of a conversation in one region. */
   readonly everyMs: number;
+  /** From the first turn to the first fault. */
+  readonly warmUpMs: number;
   readonly random: () => number;
   readonly say: (line: string) => void;
 }
@@ -75,7 +77,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
 }
 
 async function befall(
-  { world, homes = world.regions, faults, pairsUntilMs, everyMs, random, say }: ChaosOptions,
+  { world, homes = world.regions, faults, pairsUntilMs, everyMs, warmUpMs, random, say }: ChaosOptions,
   sink: RecordSink,
 ): Promise<Omit<ChaosReport, "verdict">> {
   const { regions } = world;
@@ -98,7 +100,7 @@ async function befall(
   try {
     await fleet.read(conversations, () => {});
     load.start();
-    await sleep(clock, CALM_MS);
+    await sleep(clock, warmUpMs);
     for await (const chosen of plan(faults, pairsUntilMs === 0 ? 0 : startedMs + pairsUntilMs, random)) {
       say(`${chosen.map(({ does }) => does).join("; and at once: ")}`);
       const atMs = clock.monotonicMs() - startedMs;

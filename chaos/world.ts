@@ -6,6 +6,7 @@ import type { Wan } from "../scripts/engines/wan.mjs";
 import { run } from "../scripts/lib.mjs";
 import { DelayProxy } from "../src/adapters/wan/delay-proxy.ts";
 import { BothEngines } from "../test/support/both-engines.ts";
+import { YIELDING } from "../test/support/cassandra.ts";
 import { clock } from "./clock.ts";
 import { Gate } from "./gate.ts";
 import { type Ground, LOOPBACK } from "./ground.ts";
@@ -79,7 +80,7 @@ export class World {
   static async start({ folder, fsync, lease, hasSecond, wan, say }: WorldOptions): Promise<World> {
     mkdirSync(folder, { recursive: true });
     const ground: Ground = wan ?? LOOPBACK;
-    const engines = await BothEngines.start({ folder, fsync, say, sites: ground.sites });
+    const engines = await BothEngines.start({ folder, fsync, say, sites: ground.sites, before: YIELDING });
     const topology = JSON.parse(readFileSync(join(ROOT, "regions", "topology.json"), "utf8")) as {
       readonly regions: Readonly<Record<string, { readonly dataCenter: string }>>;
     };

@@ -10,6 +10,8 @@ export interface BothEnginesOptions {
   readonly fsync?: boolean;
   /** In the topology's order; by default the loopback. */
   readonly sites?: readonly Site[] | undefined;
+  /** What is put before the command line of each node of Cassandra. */
+  readonly before?: readonly string[];
   readonly say?: (line: string) => void;
 }
 
@@ -24,10 +26,10 @@ export class BothEngines {
   }
 
   /** Fresh ones, which keep everything in the folder. */
-  static async start({ folder, ...others }: BothEnginesOptions): Promise<BothEngines> {
+  static async start({ folder, before = [], ...others }: BothEnginesOptions): Promise<BothEngines> {
     const etcd = await EtcdCluster.start({ ...others, folder: join(folder, "etcd") });
     try {
-      return new BothEngines(etcd, await TestCassandra.start({ ...others, folder: join(folder, "cassandra") }));
+      return new BothEngines(etcd, await TestCassandra.start({ ...others, before, folder: join(folder, "cassandra") }));
     } catch (error) {
       await etcd.stop();
       throw error;
