@@ -210,11 +210,11 @@ async function etcdFault({ world, struck }: Scene, members: readonly string[], l
   await sleep(clock, lastsMs);
   await world.engines.etcd.up(...members);
   await sleep(clock, world.lease.ttlMs);
-  const names = ["etcd.suspected", "watch.cut", "lease.renewal-missed", "lease.ended"];
+  const names = ["etcd.disconnected", "etcd.suspected", "watch.cut", "lease.renewal-missed", "lease.ended"];
   return signsOf(`killed ${members.join(", ")} for ${lastsMs} ms`, before, await world.counters(), names);
 }
 
-/** The member that does not lead and that nodes ask most: the end of one that nobody asks would not be seen. */
+/** The member that does not lead and that nodes ask most: the end of one that nobody asks matters less. */
 async function mostUsedFollower(world: World): Promise<string> {
   const { etcd } = world.engines;
   const leader = await etcd.leader();

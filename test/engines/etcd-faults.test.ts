@@ -159,6 +159,18 @@ describe.skipIf(!areThere("etcd"))("a coordinator whose etcd fails", () => {
       expect((await coordinator.renew(lease)).ttlMs).toBe(0);
     });
 
+    it("tells of a member that goes while no call misses it", async () => {
+      const other = await connect([cluster.endpoints[1] as string, relay.address]);
+      const told = () => {
+        relay.reset();
+        return telemetry.lines.some(({ event, fields }) => event === "etcd.disconnected" && fields.address === relay.address);
+      };
+      await expect.poll(told, { timeout: 10_000 }).toBe(true);
+      expect(telemetry.counters.get("etcd.disconnected")).toBeGreaterThan(0);
+      expect(telemetry.counters.get("etcd.suspected")).toBeUndefined();
+      await other.close();
+    });
+
     it("ends a watch when it is cut, and refuses to go on where its changes were compacted meanwhile", async () => {
       const { header } = await answered(direct.txn({ puts: [{ key: "w", value: Uint8Array.of(1) }] }));
       const watch = coordinator.watch("w", header.revision)[Symbol.asyncIterator]();

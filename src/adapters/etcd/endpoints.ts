@@ -40,6 +40,9 @@ export class Endpoints {
     this.#background = new Background((what, { code, message }) => {
       options.telemetry.log("error", "etcd.failed", { what, code, message });
     });
+    for (const endpoint of this.#all) {
+      this.#background.run("watching a connection to etcd", (signal) => this.#tellEnds(endpoint, signal));
+    }
   }
 
   get connected(): readonly Endpoint[] {
@@ -88,6 +91,17 @@ export class Endpoints {
     for (const watches of this.#watches.values()) for (const end of watches) end();
     for (const endpoint of this.#all) endpoint.close();
     await stopped;
+  }
+
+  /** A member can go without being missed by a call: the next one is sent elsewhere. */
+  async #tellEnds(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
+    const { telemetry } = this.#options;
+    for (let wasConnected = false; !signal.aborted; wasConnected = endpoint.isConnected) {
+      await endpoint.changed(LIMITS.etcdPingMs);
+      if (signal.aborted || !wasConnected || endpoint.isConnected) continue;
+      telemetry.count("etcd.disconnected");
+      telemetry.log("warn", "etcd.disconnected", { address: endpoint.address });
+    }
   }
 
   async #probeUntilWell(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
