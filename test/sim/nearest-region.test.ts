@@ -103,14 +103,17 @@ describe("clients of nodes in three regions", () => {
     expect(late.state).toMatchObject({ status: "ready", region: "east" });
   });
 
-  it("go on elsewhere when a node says that it stops", async () => {
+  it("stay while a node that stops hands its shards over, and go on elsewhere when it says so", async () => {
     const { world } = await setUp();
     const client = world.client("west phone", { endpoints: ENDPOINTS, sender: "ada" });
     const visited = stays(world, client);
     await world.clock.advance(1_000);
     const west = world.nodes.find(({ options }) => options.region === "west");
+    const stopped = west?.stop();
+    await world.clock.until(west?.membership.stop() ?? Promise.resolve());
     const saidMs = world.clock.monotonicMs();
-    await world.clock.until(west?.stop() ?? Promise.resolve());
+    expect(visited).toHaveLength(1);
+    await world.clock.until(stopped ?? Promise.resolve());
     expect(await world.clock.until(client.send("standup@east", "x"))).toMatchObject({ status: "committed", seq: 1 });
     expect(visited.map(({ region }) => region)).toEqual(["west", "east"]);
     expect((visited[1]?.atMs ?? 0) - saidMs).toBeLessThanOrEqual(1 + 80);
