@@ -78,9 +78,9 @@ export class HeldClaim implements Claim {
     return this.#handover !== undefined;
   }
 
-  /** Settles when the hand-over is over, if one has begun: then the claim is gone or goes on. */
-  get handover(): Promise<void> {
-    return this.#handover?.promise ?? Promise.resolve();
+  /** Settles when the hand-over that has begun is over: then the claim is gone or goes on. */
+  get handover(): Promise<void> | undefined {
+    return this.#handover?.promise;
   }
 
   /** Are conversations led under it? */

@@ -88,8 +88,8 @@ export class Tenures {
   }
 
   async #handedOver(conversation: string, shard: number): Promise<void> {
-    const claim = this.#options.shards.claim(this.#home(conversation, shard), shard);
-    if (claim?.sealed === true) await this.#within(claim.handover);
+    const handover = this.#options.shards.claim(this.#home(conversation, shard), shard)?.handover;
+    if (handover !== undefined) await this.#within(handover);
   }
 
   /** False: it has not come about within the time that a caller may be kept waiting. */
