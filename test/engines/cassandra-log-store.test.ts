@@ -184,6 +184,20 @@ describe.skipIf(!areThere("cassandra"))("Cassandra over three data centers", () 
       await cassandra.on("up", LOCAL);
     });
 
+    it("a replica elsewhere that stands still does not delay the first use of a statement [R3]", async () => {
+      const young = await connect("meridian");
+      const first = new CassandraLogStore({ session: young.session });
+      // Connected to all of them, without a statement yet that was prepared.
+      for (const host of young.session.hosts) await young.session.ask(host, "SELECT key FROM system.local");
+      await cassandra.on("pause", FAR);
+      const startedMs = performance.now();
+      await first.loadEpochMark(1);
+      await first.loadCheckpoint("faults");
+      await first.read("faults", 1, { level: "quorum", limitBytes: MIB });
+      expect(performance.now() - startedMs).toBeLessThan(LIMITS.cassandraTryMs);
+      await cassandra.on("resume", FAR);
+    });
+
     // A server takes a table's speculative_retry over within 5 s, and the tests before this one take longer.
     it("a replica that has just died, and counts as alive, keeps no takeover waiting for its reads [R3]", async () => {
       const names = Array.from({ length: 20 }, (_, at) => `taken over ${at}`);

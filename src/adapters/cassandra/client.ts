@@ -63,6 +63,9 @@ export function newClient(options: CassandraOptions, suspects: Suspects): Client
       // A connection with many tries that passed would be closed, although it may be the majority elsewhere that is slow.
       defunctReadTimeoutThreshold: Number.MAX_SAFE_INTEGER,
     },
+    // By default the first use of a statement waits until all nodes have prepared it, one that stands still included. So a node
+    // is told when it is first asked.
+    prepareOnAllHosts: false,
     monitorReporting: { enabled: false },
     ...(credentials === undefined
       ? {}
