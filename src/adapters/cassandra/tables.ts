@@ -35,7 +35,7 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
     // center's part. Over ways longer than this each read at QUORUM asks three data centers instead of two; there are few.
     ...[...TABLES, META].map((table) => `ALTER TABLE k.${table} WITH speculative_retry = '20ms'`),
     // A takeover reads what the last leader wrote, and must not wait until a replica that lacks it has written it: a second for
-    // 256 rows. Nothing rests on that: what is not known to stand at a majority is written again by us (R7).
+    // 256 rows. Nothing rests on read repair: what is not known to stand at a majority is written again by us (R7).
     "ALTER TABLE k.batches WITH read_repair = 'NONE'",
   ],
 ];
